@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+/** Bench and generated code hold no tests; everything else keeps `x.test.ts` beside `x.ts` or under `test/`. */
+export default defineConfig({
+  test: {
+    include: ["pkg/**/*.test.ts", "cmd/**/*.test.ts", "test/**/*.test.ts"],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+  },
+});
