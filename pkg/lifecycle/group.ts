@@ -1,0 +1,29 @@
+import { createService, type Service } from "./service.ts";
+
+/**
+ * One service of many: started in the order given, drained and stopped in reverse, one after the other, so that each may
+ * rely on those before it for as long as it runs. When one fails to start, those already running are stopped.
+ */
+export function createGroup(name: string, services: readonly Service[]): Service {
+  return createService({
+    name,
+    async start(signal) {
+      for (const service of services) {
+        signal.throwIfAborted();
+        await service.start();
+      }
+    },
+    async drain(signal) {
+      for (const service of services.toReversed()) await service.drain(signal);
+    },
+    async stop() {
+      const faults: unknown[] = [];
+      for (const service of services.toReversed()) {
+        // One that fails to stop must not keep the others running.
+        await service.stop().catch((error: unknown) => faults.push(error));
+      }
+      if (faults.length > 0)
+        throw new AggregateError(faults, `${name}: ${faults.length} did not stop cleanly`);
+    },
+  });
+}

@@ -1,0 +1,11 @@
+/**
+ * Start, drain and stop of anything that runs. A package that runs something returns a `Service`; nothing starts before
+ * `start`, and whoever composes services (`createGroup`) starts them in order and drains and stops them in reverse.
+ *
+ * Promises: every call may be made twice and at any time; `stop` waits for a start that is under way and takes back
+ * what a failed start had begun; `drain` is over before `stop` begins.
+ */
+export { createGroup } from "./group.ts";
+export { createLoop, type Loop, type LoopOptions } from "./loop.ts";
+export { type RunOptions, runProcess } from "./run-process.ts";
+export { createService, type Service, type ServiceParts, ServiceState } from "./service.ts";

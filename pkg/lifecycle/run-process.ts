@@ -1,0 +1,70 @@
+import { type Clock, withTimeout } from "#pkg/clock/index.ts";
+import { ConfigError, ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
+import type { Service } from "./service.ts";
+
+export interface RunOptions {
+  readonly service: Service;
+  readonly clock: Clock;
+  /** How long a drain may take before the service is stopped with work in flight. Milliseconds. */
+  readonly drainMs: number;
+  /** Rejects or resolves when the process should end by itself: resolve for an orderly end, reject to exit with an error. */
+  readonly ended?: Promise<void>;
+  /** Told what happens, in words for an operator. */
+  readonly log: {
+    info(fields: object, message: string): void;
+    error(fields: object, message: string): void;
+  };
+}
+
+/**
+ * Runs a service as this process: starts it, drains and stops it on SIGTERM or SIGINT (a second signal skips the drain),
+ * and resolves with the exit code. Errors that say which code they want (`ConfigError`, `StartupError`) get it.
+ */
+export async function runProcess(options: RunOptions): Promise<ExitCode> {
+  const { service, clock, log } = options;
+  const hurry = new AbortController();
+  const asked = Promise.withResolvers<string>();
+  const onSignal = (signal: string) => {
+    asked.resolve(signal);
+    if (hurrying) hurry.abort(new Error(`second ${signal}`));
+    hurrying = true;
+  };
+  let hurrying = false;
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  try {
+    const failure = await Promise.race([
+      service.start().then(() => options.ended ?? new Promise<never>(() => undefined)),
+      asked.promise.then((signal) => log.info({ signal }, "draining")),
+    ]).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    if (failure) logFailure(log, failure.error);
+    await drain();
+    await service.stop();
+    return failure ? exitCodeOf(failure.error) : ExitCode.Ok;
+  } catch (error) {
+    logFailure(log, error);
+    return exitCodeOf(error);
+  } finally {
+    process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
+  }
+
+  async function drain(): Promise<void> {
+    const late = () => new Error(`the drain took longer than ${options.drainMs} ms`);
+    try {
+      await withTimeout(clock, options.drainMs, late, (signal) => service.drain(signal), hurry.signal);
+    } catch (error) {
+      log.error({ err: error }, "stopped with work in flight; its jobs go to other workers");
+    }
+  }
+}
+
+function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof ConfigError) return ExitCode.Config;
+  return error instanceof StartupError ? error.exitCode : ExitCode.Failed;
+}
+
+function logFailure(log: RunOptions["log"], error: unknown): void {
+  log.error({ err: error }, errorMessage(error));
+}
