@@ -17,4 +17,4 @@ export {
   UnauthenticatedError,
 } from "./caller-error.ts";
 export { assertNever, errorMessage, InvariantError } from "./invariant.ts";
-export { ConfigError, ExitCode, StartupError, UnavailableError } from "./operator-error.ts";
+export { ExitCode, StartupError, UnavailableError } from "./operator-error.ts";

@@ -2,16 +2,6 @@
 export const ExitCode = { Ok: 0, Failed: 1, Config: 78 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** Thrown when settings are wrong; holds every fault found, each naming its setting and never a secret value. Exit code 78. */
-export class ConfigError extends Error {
-  readonly faults: readonly string[];
-  constructor(faults: readonly string[], options?: ErrorOptions) {
-    super(faults.join("\n"), options);
-    this.name = "ConfigError";
-    this.faults = faults;
-  }
-}
-
 /** Thrown when a process cannot start or go on for a reason that an operator must mend; `exitCode` is what it exits with. */
 export class StartupError extends Error {
   readonly exitCode: ExitCode;

@@ -1,5 +1,6 @@
 import { type Clock, withTimeout } from "#pkg/clock/index.ts";
-import { ConfigError, ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
+import { ConfigError } from "#pkg/config/index.ts";
+import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
 import type { Service } from "./service.ts";
 
 export interface RunOptions {

@@ -1,0 +1,22 @@
+/**
+ * Typed reading of settings from the environment. A package or a command states its settings once, as a table of readers
+ * with defaults; all faults are found in one go and thrown together, each with its setting's name.
+ *
+ * An empty value counts as not set: `FOO=` in an env file is how people unset things. Values of secrets never appear in
+ * an error.
+ */
+export { ConfigError } from "./config-error.ts";
+export { type Reader, readSettings, type SettingsOf } from "./read-settings.ts";
+export {
+  alias,
+  boolean,
+  integer,
+  list,
+  oneOf,
+  optional,
+  required,
+  seconds,
+  secret,
+  text,
+  withDefault,
+} from "./readers.ts";
