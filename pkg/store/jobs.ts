@@ -71,7 +71,8 @@ export interface DeadTerms {
  * (a) it is active and its owner's term is among `dead`; or
  * (b) it carries a request that is not done (a cancel of an active job, a delete) and its owner's term is at or below the
  *     `throughTerm` of its worker in `dead`, whatever `afterTerm` says; or
- * (c) it has no owner, is active, and is due (`dueAtMs` unset or not after `nowMs`) or carries a request.
+ * (c) it has no owner, is active, and either carries a request, or is due (`dueAtMs` unset or not after `nowMs`) while
+ *     `includeUnowned` is set.
  * Jobs without an owner are taken by priority (high first), then age (old first). Rows that another writer holds may be
  * skipped. A claim changes the owner, raises the version and appends CLAIMED.
  */
@@ -81,6 +82,8 @@ export interface ClaimRequest {
   readonly level: number;
   readonly dead: readonly DeadTerms[];
   readonly nowMs: number;
+  /** Take new work too. A worker at its capacity does not, but still takes what a dead one left and what carries a request. */
+  readonly includeUnowned: boolean;
   /** At most this many jobs. 1 to 1000. */
   readonly limit: number;
 }
