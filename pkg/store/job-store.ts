@@ -87,6 +87,11 @@ export interface JobStore {
    * most `limit` behind `after`. Read by an index that holds such rows alone.
    */
   findRequests(owner: Owner, after: JobRef | undefined, limit: number): Promise<readonly Job[]>;
+  /**
+   * Jobs of this owner that are active, by (tenant, id), at most `limit` behind `after`. For an owner that lost the answer
+   * of an insert or a claim, and may own what it does not know of.
+   */
+  findOwned(owner: Owner, after: JobRef | undefined, limit: number): Promise<readonly Job[]>;
   /** Takes over one bounded batch of jobs; fewer than `limit` mean that none is left but those that another writer holds. */
   claimJobs(request: ClaimRequest): Promise<readonly Job[]>;
   /** Whether any active job is left of these terms, for whatever target and level. Never skips a row, never lags. */
