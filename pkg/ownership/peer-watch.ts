@@ -1,0 +1,54 @@
+import type { Owner } from "#pkg/job/index.ts";
+import type { DeadTerms, WorkerRecord } from "#pkg/store/index.ts";
+
+/** A term whose beat has stood still for a whole TTL, and the beat it stood at. */
+export interface Suspect {
+  readonly owner: Owner;
+  readonly beat: number;
+}
+
+/**
+ * Watches the beats of other workers' open terms. Pure: it is told what was read and when the answer came, on the
+ * watcher's own monotonic clock, and says whose beat has stood still for a whole TTL.
+ */
+export interface PeerWatch {
+  /** Takes in what a read of all workers' rows showed. `answeredAtMs` is the moment of its answer, not of its question. */
+  look(rows: readonly WorkerRecord[], answeredAtMs: number): readonly Suspect[];
+  /** Forgets every beat: this watcher could not have been heard itself, so nobody's silence counts. */
+  reset(): void;
+}
+
+export function createPeerWatch(options: { readonly workerId: string; readonly ttlMs: number }): PeerWatch {
+  let watched = new Map<string, { term: number; beat: number; sinceMs: number }>();
+
+  return {
+    look(rows, answeredAtMs) {
+      const suspects: Suspect[] = [];
+      const next: typeof watched = new Map();
+      for (const { workerId, term, over, beat } of rows) {
+        if (over || workerId === options.workerId) continue;
+        const before = watched.get(workerId);
+        const sameBeat = before !== undefined && before.term === term && before.beat === beat;
+        const sinceMs = sameBeat ? before.sinceMs : answeredAtMs;
+        next.set(workerId, { term, beat, sinceMs });
+        if (answeredAtMs - sinceMs >= options.ttlMs) suspects.push({ owner: { workerId, term }, beat });
+      }
+      watched = next;
+      return suspects;
+    },
+    reset() {
+      watched = new Map();
+    },
+  };
+}
+
+/** Which terms are over, by value, of every worker that has any. `fromTheFirst` ignores the hint that some are empty. */
+export function deadTermsOf(rows: readonly WorkerRecord[], fromTheFirst: boolean): readonly DeadTerms[] {
+  return rows
+    .map(({ workerId, term, over, emptiedThrough }) => ({
+      workerId,
+      afterTerm: fromTheFirst ? 0 : emptiedThrough,
+      throughTerm: over ? term : term - 1,
+    }))
+    .filter(({ throughTerm }) => throughTerm > 0);
+}
