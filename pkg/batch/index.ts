@@ -5,6 +5,7 @@
  * whenever it may have said yes. It makes one request per create and retries nothing by itself. It leaves to
  * `dispatch` when to ask, to doubt and to give up, and to `tracking` how often to look.
  */
+export { type CallBudget, type CallBudgetOptions, createCallBudget } from "./call-budget.ts";
 export type {
   BatchCapabilities,
   BatchProvider,

@@ -32,6 +32,8 @@ export interface BatchCapabilities {
   readonly maxDescribe: number;
   /** Creates under way at once that the cloud takes well. */
   readonly maxConcurrentCreates: number;
+  /** Calls a second that the account allows, creates and reads together; all live workers share them. */
+  readonly maxCallsPerSecond: number;
   /**
    * The longest that a request which left may still be honoured after its caller is gone, plus how long a list may lag
    * behind; milliseconds. With the lease TTL it is the least value of `SETTLE_SECONDS`.

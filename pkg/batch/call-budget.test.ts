@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { createManualClock, createSeededEntropy } from "#pkg/clock/index.ts";
+import { createCallBudget } from "./index.ts";
+
+const never = new AbortController().signal;
+
+describe("call budget", () => {
+  it("spaces calls by the rate, however many ask at once", async () => {
+    const clock = createManualClock();
+    const budget = createCallBudget({ clock, entropy: createSeededEntropy(1), callsPerSecond: () => 10 });
+    let taken = 0;
+    for (let i = 0; i < 50; i += 1) void budget.take(never).then(() => taken++);
+    await clock.advance(1_000);
+    expect(taken).toBe(11);
+  });
+
+  it("rests at least as long as the cloud asked for, and then goes on", async () => {
+    const clock = createManualClock();
+    const budget = createCallBudget({ clock, entropy: createSeededEntropy(1), callsPerSecond: () => 1_000 });
+    budget.throttled(5_000);
+    let taken = false;
+    const call = budget.take(never).then(() => {
+      taken = true;
+    });
+    await clock.advance(4_999);
+    expect(taken).toBe(false);
+    await clock.advance(1_251);
+    await call;
+    expect(taken).toBe(true);
+  });
+
+  it("a caller that gives up takes nothing", async () => {
+    const clock = createManualClock();
+    const budget = createCallBudget({ clock, entropy: createSeededEntropy(1), callsPerSecond: () => 1 });
+    await budget.take(never);
+    const controller = new AbortController();
+    const call = budget.take(controller.signal);
+    controller.abort(new Error("gone"));
+    await expect(call).rejects.toThrow("gone");
+    expect(clock.pending).toBe(0);
+  });
+});
