@@ -1,0 +1,309 @@
+import { type CreateOutcome, type Permit, TrustLapsedError } from "#pkg/batch/index.ts";
+import { withTimeout } from "#pkg/clock/index.ts";
+import { UnavailableError } from "#pkg/errors/index.ts";
+import { batchJobIdOf, CreatePhase, EventType, isTerminal, type Job } from "#pkg/job/index.ts";
+import { type Charge, fieldsOf, type News } from "./charge.ts";
+import type { CreateGate } from "./create-gate.ts";
+import { isInDoubt } from "./decide.ts";
+import {
+  accepted,
+  afterCreate,
+  afterObservation,
+  cancelled,
+  failed,
+  PROVIDER_LOST,
+  type Write,
+} from "./outcome.ts";
+import { CALL_TIMEOUT_MS, type DispatcherOptions, KEY_MS, type ServedTarget, TOMBSTONE_MS } from "./types.ts";
+
+/** A target with the gate before its creates. */
+export interface Lane extends ServedTarget {
+  readonly gate: CreateGate;
+}
+
+/**
+ * What became of a step. `moved`: decide again. `later`: it did not get through; decide again after a backoff.
+ * `gone`: the row is not this owner's any more, or is there no more.
+ */
+export type Progress = "moved" | "later" | "gone";
+
+/** The steps of the table, each carried out once. All of them leave the charge's row and knowledge as they now are. */
+export interface Steps {
+  /** Waits for a place in the gate, commits BEGUN where the row does not say so, then sends one create. */
+  create(charge: Charge, lane: Lane): Promise<Progress>;
+  look(charge: Charge, lane: Lane): Promise<Progress>;
+  terminate(charge: Charge, lane: Lane): Promise<Progress>;
+  remove(charge: Charge, lane: Lane): Promise<Progress>;
+  /** What the cloud told of a batch job that it has, or that it has it no more. */
+  observe(charge: Charge, lane: Lane, state: News["state"]): Promise<Progress>;
+  /** One write under the fence. */
+  write(charge: Charge, write: Write): Promise<Progress>;
+  /** Reads the row again after a write that matched none, or whose answer was lost. */
+  reread(charge: Charge): Promise<Progress>;
+}
+
+/** @param stopping aborts when the process ends without waiting for calls under way. */
+export function createSteps(options: DispatcherOptions, stopping: AbortSignal): Steps {
+  const { store, clock, log, reign, settleMs } = options;
+
+  function batchJobId(job: Job): string {
+    return batchJobIdOf(options.deploymentId, job.jobId, job.attempt);
+  }
+
+  async function write(charge: Charge, { changes, event }: Write): Promise<Progress> {
+    const { job } = charge;
+    if (job.owner === undefined) return "gone";
+    const atMs = clock.nowMs();
+    const ends = changes.status !== undefined && isTerminal(changes.status);
+    const result = (
+      await store.updateJobs([
+        {
+          tenantId: job.tenantId,
+          jobId: job.jobId,
+          version: job.version,
+          owner: job.owner,
+          from: job.status,
+          changes:
+            ends && changes.completedAtMs === undefined ? { ...changes, completedAtMs: atMs } : changes,
+          event,
+          atMs,
+        },
+      ])
+    )[0];
+    if (result?.kind !== "applied") return reread(charge);
+    charge.job = result.job;
+    if (ends) ended(result.job);
+    return "moved";
+  }
+
+  function ended(job: Job): void {
+    log.info({ ...fieldsOf(job), status: job.status, reason: job.error?.reason }, "job ended");
+    options.onEnded?.(job);
+  }
+
+  async function reread(charge: Charge): Promise<Progress> {
+    const [row] = await store.getJobs([charge.job]);
+    const mine = reign.owner;
+    const isMine =
+      row?.owner !== undefined && row.owner.workerId === mine?.workerId && row.owner.term === mine.term;
+    if (row === undefined || !isMine) return "gone";
+    charge.job = row;
+    return "moved";
+  }
+
+  /** Runs a call that creates or deletes, with a deadline inside the trust. */
+  function trusted<T>(charge: Charge, call: (permit: Permit) => Promise<T>): Promise<T> {
+    const term = charge.job.owner?.term;
+    const assertTrusted = () => {
+      if (reign.owner?.term !== term || reign.trustedForMs() <= 0) throw new TrustLapsedError();
+    };
+    const timeoutMs = Math.min(CALL_TIMEOUT_MS, reign.trustedForMs());
+    return withTimeout(
+      clock,
+      timeoutMs,
+      timedOut,
+      async (signal) => {
+        assertTrusted();
+        return call({ assertTrusted, signal });
+      },
+      stopping,
+    );
+  }
+
+  function untrusted<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return withTimeout(clock, CALL_TIMEOUT_MS, timedOut, call, stopping);
+  }
+
+  /** A create of this attempt is about to leave: from now on there is doubt, until an answer takes it away. */
+  function doubtFromNow(charge: Charge): void {
+    charge.known = {
+      ...charge.known,
+      doubt: true,
+      absentLookAtMs: undefined,
+      settledAtMs: Math.max(charge.known.settledAtMs, clock.monotonicMs() + CALL_TIMEOUT_MS + settleMs),
+    };
+  }
+
+  async function create(charge: Charge, lane: Lane): Promise<Progress> {
+    // The place in the gate comes first, so that what waits for one is not in doubt.
+    const leave = await lane.gate.enter(charge.job.spec.priority, charge.wake.signal);
+    try {
+      await lane.budget.take(charge.wake.signal);
+      const progress = await commitBegun(charge);
+      // Where the row was not as it was known (a cancel was requested), whether to create is decided anew.
+      return progress === "moved" && isBegun(charge.job) ? await createOnce(charge, lane) : progress;
+    } finally {
+      leave();
+    }
+  }
+
+  /** Commits that a create may leave. */
+  async function commitBegun(charge: Charge): Promise<Progress> {
+    if (isBegun(charge.job)) return "moved";
+    return write(charge, {
+      changes: { createPhase: CreatePhase.Begun, dueAtMs: undefined },
+      event: { type: EventType.Dispatching, reason: "" },
+    });
+  }
+
+  async function createOnce(charge: Charge, lane: Lane): Promise<Progress> {
+    const { known } = charge;
+    try {
+      doubtFromNow(charge);
+      const outcome = await send(charge, lane);
+      if (outcome.kind === "rejected" || outcome.kind === "refused") charge.known = known;
+      return await record(charge, lane, outcome, known);
+    } catch (error) {
+      if (!(error instanceof TrustLapsedError)) throw error;
+      charge.known = known;
+      return "later";
+    }
+  }
+
+  async function send(charge: Charge, { provider }: Lane): Promise<CreateOutcome> {
+    const { job } = charge;
+    let env: Readonly<Record<string, string>>;
+    try {
+      env = options.openEnv(job);
+    } catch (error) {
+      log.error({ ...fieldsOf(job), err: error }, "the job's env values cannot be opened");
+      const message = "the key that sealed the job's environment is not at hand";
+      return { kind: "refused", reason: KEY_MISSING, message, retryAfterMs: undefined };
+    }
+    return await trusted(charge, (permit) =>
+      provider.create(
+        {
+          batchJobId: batchJobId(job),
+          deploymentId: options.deploymentId,
+          tenantId: job.tenantId,
+          jobId: job.jobId,
+          attempt: job.attempt,
+          spec: job.spec,
+          env,
+        },
+        permit,
+      ),
+    );
+  }
+
+  /** Commits what a create came to. `before` is what was known before it left. */
+  async function record(
+    charge: Charge,
+    { gate, budget }: Lane,
+    outcome: CreateOutcome,
+    before: Charge["known"],
+  ): Promise<Progress> {
+    const fields = { ...fieldsOf(charge.job), batch_job_id: batchJobId(charge.job) };
+    let retryAtMs = 0;
+    if (outcome.kind === "accepted") {
+      gate.accepted();
+      budget.answered();
+      log.info({ ...fields, adopted: outcome.adopted }, "batch job accepted");
+    } else if (outcome.kind === "refused") {
+      retryAtMs = isJobOnly(outcome) ? clock.nowMs() + CALL_TIMEOUT_MS : gate.refused(outcome.retryAfterMs);
+      log.warn(
+        { ...fields, reason: outcome.reason, message: outcome.message },
+        "worker failed to process job",
+      );
+    } else if (outcome.kind === "unknown") {
+      log.warn({ ...fields, err: outcome.cause }, "worker failed to process job");
+    } else {
+      log.warn(
+        { ...fields, reason: outcome.reason, message: outcome.message },
+        "worker failed to process job",
+      );
+      const { reason, message } = outcome;
+      if (isInDoubt(before)) charge.known = { ...charge.known, refusal: { reason, message } };
+    }
+    const write_ = afterCreate(charge.job, before, outcome, retryAtMs);
+    const progress = write_ === undefined ? "moved" : await write(charge, write_);
+    // An unknown answer is asked about after a backoff, in case the cloud is only slow. A refusal closes the gate, but not
+    // where it is about this job alone.
+    const again = outcome.kind === "unknown" || (outcome.kind === "refused" && isJobOnly(outcome));
+    return again && progress === "moved" ? "later" : progress;
+  }
+
+  async function terminate(charge: Charge, { provider, budget }: Lane): Promise<Progress> {
+    await budget.take(charge.wake.signal);
+    await untrusted((signal) => provider.terminate(batchJobId(charge.job), signal));
+    charge.known = { ...charge.known, terminated: true };
+    options.watcher.lookSoon(charge.job.jobId);
+    return "moved";
+  }
+
+  return {
+    write,
+    reread,
+    create,
+    terminate,
+    async look(charge, { provider, budget }) {
+      const { job } = charge;
+      await budget.take(charge.wake.signal);
+      const beganAtMs = clock.monotonicMs();
+      const found = await untrusted((signal) =>
+        provider.look(
+          { batchJobId: batchJobId(job), deploymentId: options.deploymentId, tenantId: job.tenantId },
+          signal,
+        ),
+      );
+      budget.answered();
+      if (found.kind === "found") return write(charge, accepted(found.state, true));
+      if (found.kind === "foreign")
+        return write(charge, failed({ reason: "NAME_TAKEN", message: found.message }));
+      charge.known = { ...charge.known, absentLookAtMs: beganAtMs };
+      return "moved";
+    },
+    async observe(charge, lane, state) {
+      const { job } = charge;
+      if (state === "lost" || state.reason === PROVIDER_LOST) await terminate(charge, lane);
+      const write_ =
+        state === "lost" ? lost(job) : afterObservation(job, state, clock.nowMs(), options.entropy);
+      const progress = write_ === undefined ? "moved" : await write(charge, write_);
+      // Decided without a request that came meanwhile, so it was not written; what the cloud told is still true.
+      if (write_ !== undefined && charge.job.version !== job.version + 1) options.watcher.lookSoon(job.jobId);
+      return progress;
+    },
+    async remove(charge, { provider, budget }) {
+      const { job } = charge;
+      for (let attempt = 1; attempt <= job.attempt; attempt += 1) {
+        await budget.take(charge.wake.signal);
+        const id = batchJobIdOf(options.deploymentId, job.jobId, attempt);
+        await trusted(charge, (permit) => provider.remove(id, permit));
+      }
+      if (job.owner === undefined) return "gone";
+      const atMs = clock.nowMs();
+      const kind = await store.deleteJob({
+        tenantId: job.tenantId,
+        jobId: job.jobId,
+        version: job.version,
+        owner: job.owner,
+        atMs,
+        tombstoneUntilMs: atMs + TOMBSTONE_MS,
+        keyUntilMs: atMs + KEY_MS,
+      });
+      if (kind === "stale") return reread(charge);
+      log.info(fieldsOf(job), "job removed");
+      return "gone";
+    },
+  };
+}
+
+/** A job that lacks its key says nothing about its target. */
+const KEY_MISSING = "SEALING_KEY_MISSING";
+function isJobOnly(outcome: { readonly reason: string }): boolean {
+  return outcome.reason === KEY_MISSING;
+}
+
+function isBegun(job: Job): boolean {
+  return job.createPhase === CreatePhase.Begun;
+}
+
+/** Missing from the cloud for long: it may still run, so it was told to end, and no other attempt begins. */
+function lost(job: Job): Write {
+  if (job.cancelRequestedAtMs !== undefined) return cancelled();
+  return failed({ reason: PROVIDER_LOST, message: "the provider does not know the batch job any more" });
+}
+
+function timedOut(): Error {
+  return new UnavailableError("PROVIDER_TIMEOUT", "the provider did not answer in time");
+}
