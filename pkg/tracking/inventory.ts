@@ -1,0 +1,90 @@
+import { type BatchProvider, type CallBudget, hasEnded, type InventoryItem } from "#pkg/batch/index.ts";
+import { type Clock, type Entropy, withTimeout } from "#pkg/clock/index.ts";
+import { UnavailableError } from "#pkg/errors/index.ts";
+import { isTerminal, parseBatchJobId } from "#pkg/job/index.ts";
+import { createLoop, type Service } from "#pkg/lifecycle/index.ts";
+import type { Logger } from "#pkg/log/index.ts";
+import type { JobLookup, JobStore } from "#pkg/store/index.ts";
+
+export interface InventoryOptions {
+  readonly store: JobStore;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Logger;
+  readonly deploymentId: string;
+  readonly targets: readonly { readonly provider: BatchProvider; readonly budget: CallBudget }[];
+  /** Whether it falls to this worker to look at a target now; one worker each is enough. */
+  readonly isMine: (target: string) => boolean;
+  /** Between two inventories; milliseconds. Default 10 minutes. */
+  readonly intervalMs?: number;
+}
+
+const INTERVAL_MS = 600_000;
+const CALL_TIMEOUT_MS = 60_000;
+
+/**
+ * Terminates batch jobs of this deployment that run although their job is terminal, is at a later attempt, or was deleted.
+ * Those that no row knows are told of and left alone: the row may be of a store that was restored from a backup.
+ */
+export function createInventory(options: InventoryOptions): Service {
+  const { store, clock, entropy, log, deploymentId } = options;
+
+  async function takeInventory(stopping: AbortSignal): Promise<void> {
+    for (const { provider, budget } of options.targets) {
+      if (!options.isMine(provider.target)) continue;
+      await budget.take(stopping);
+      for await (const page of provider.inventory(deploymentId, stopping)) {
+        await look(page, provider, budget, stopping);
+        await budget.take(stopping);
+      }
+    }
+  }
+
+  async function look(
+    page: readonly InventoryItem[],
+    provider: BatchProvider,
+    budget: CallBudget,
+    stopping: AbortSignal,
+  ): Promise<void> {
+    const named = page.flatMap((item) => {
+      const parsed = parseBatchJobId(deploymentId, item.batchJobId);
+      return parsed === undefined || hasEnded(item.phase) ? [] : [{ ...item, ...parsed }];
+    });
+    const lookups = await store.lookUpJobs(named.map(({ jobId }) => jobId));
+    for (const [index, { jobId, attempt, batchJobId }] of named.entries()) {
+      const lookup = lookups[index];
+      const fields = { job_id: jobId, attempt, batch_job_id: batchJobId, target: provider.target };
+      if (lookup === undefined || lookup.kind === "unknown") {
+        log.warn(fields, "a batch job runs that no row knows");
+        continue;
+      }
+      if (!isStray(lookup, attempt)) continue;
+      await budget.take(stopping);
+      const late = () => new UnavailableError("PROVIDER_TIMEOUT", "the provider did not answer in time");
+      await withTimeout(
+        clock,
+        CALL_TIMEOUT_MS,
+        late,
+        (signal) => provider.terminate(batchJobId, signal),
+        stopping,
+      );
+      log.warn(fields, "a batch job ran on after its job was over, and was told to end");
+    }
+  }
+
+  const intervalMs = options.intervalMs ?? INTERVAL_MS;
+  return createLoop({
+    name: "inventory",
+    clock,
+    // Up to a fifth earlier, so that many deployments on one account do not ask together.
+    intervalMs: () => intervalMs * (1 - entropy.uniform() / 5),
+    step: takeInventory,
+    onError: (error) => log.warn({ err: error }, "the inventory failed"),
+  });
+}
+
+/** Whether the batch job of this attempt should not run any more. */
+export function isStray(lookup: JobLookup, attempt: number): boolean {
+  if (lookup.kind === "tombstone") return true;
+  return lookup.kind === "present" && (isTerminal(lookup.job.status) || attempt < lookup.job.attempt);
+}
