@@ -22,8 +22,31 @@ export function createGroup(name: string, services: readonly Service[]): Service
         // One that fails to stop must not keep the others running.
         await service.stop().catch((error: unknown) => faults.push(error));
       }
-      if (faults.length > 0)
-        throw new AggregateError(faults, `${name}: ${faults.length} did not stop cleanly`);
+      throwIfAny(name, faults);
     },
   });
+}
+
+/** One service of many that do not rely on each other: started, drained and stopped all at once. */
+export function createParallelGroup(name: string, services: readonly Service[]): Service {
+  return createService({
+    name,
+    async start() {
+      await Promise.all(services.map((service) => service.start()));
+    },
+    async drain(signal) {
+      await Promise.all(services.map((service) => service.drain(signal)));
+    },
+    async stop() {
+      const ends = await Promise.allSettled(services.map((service) => service.stop()));
+      throwIfAny(
+        name,
+        ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : [])),
+      );
+    },
+  });
+}
+
+function throwIfAny(name: string, faults: readonly unknown[]): void {
+  if (faults.length > 0) throw new AggregateError(faults, `${name}: ${faults.length} did not stop cleanly`);
 }

@@ -5,7 +5,8 @@
  * Promises: every call may be made twice and at any time; `stop` waits for a start that is under way and takes back
  * what a failed start had begun; `drain` is over before `stop` begins.
  */
-export { createGroup } from "./group.ts";
+export { type ChildOptions, createChildProcess } from "./child-process.ts";
+export { createGroup, createParallelGroup } from "./group.ts";
 export { createLoop, type Loop, type LoopOptions } from "./loop.ts";
 export { type RunOptions, runProcess } from "./run-process.ts";
 export { createService, type Service, type ServiceParts, ServiceState } from "./service.ts";

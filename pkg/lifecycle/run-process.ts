@@ -1,6 +1,7 @@
 import { type Clock, withTimeout } from "#pkg/clock/index.ts";
 import { ConfigError } from "#pkg/config/index.ts";
 import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
+import { READY_MESSAGE } from "./child-process.ts";
 import type { Service } from "./service.ts";
 
 export interface RunOptions {
@@ -18,7 +19,8 @@ export interface RunOptions {
 }
 
 /**
- * Runs a service as this process: starts it, drains and stops it on SIGTERM or SIGINT (a second signal skips the drain),
+ * Runs a service as this process: starts it, drains and stops it on SIGTERM, SIGINT or the death of the process that
+ * holds its IPC channel (a second signal skips the drain),
  * and resolves with the exit code. Errors that say which code they want (`ConfigError`, `StartupError`) get it.
  */
 export async function runProcess(options: RunOptions): Promise<ExitCode> {
@@ -32,9 +34,16 @@ export async function runProcess(options: RunOptions): Promise<ExitCode> {
   };
   let hurrying = false;
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  // Started by another process over an IPC channel: when that one dies, this one leaves too.
+  const onOrphaned = () => onSignal("disconnect of the parent");
+  process.once("disconnect", onOrphaned);
+  process.channel?.unref();
   try {
     const failure = await Promise.race([
-      service.start().then(() => options.ended ?? new Promise<never>(() => undefined)),
+      service.start().then(() => {
+        process.send?.(READY_MESSAGE);
+        return options.ended ?? new Promise<never>(() => undefined);
+      }),
       asked.promise.then((signal) => log.info({ signal }, "draining")),
     ]).then(
       () => undefined,
@@ -48,7 +57,7 @@ export async function runProcess(options: RunOptions): Promise<ExitCode> {
     logFailure(log, error);
     return exitCodeOf(error);
   } finally {
-    process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal).off("SIGINT", onSignal).off("disconnect", onOrphaned);
   }
 
   async function drain(): Promise<void> {

@@ -1,0 +1,98 @@
+import { existsSync } from "node:fs";
+import { loadEnvFile } from "node:process";
+import { type Clock, systemClock } from "#pkg/clock/index.ts";
+import { ConfigError } from "#pkg/config/index.ts";
+import { ExitCode, errorMessage } from "#pkg/errors/index.ts";
+import { createService, runProcess, type Service } from "#pkg/lifecycle/index.ts";
+import { assertPortsFree, createCluster, HOST } from "./cluster.ts";
+import { readClusterSettings } from "./settings.ts";
+
+/** `npm start`: an embedded cluster on this machine, for trying Jennah out and for developing against it. */
+const DRAIN_MS = 40_000;
+const READY_POLL_MS = 50;
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+if (existsSync(".env")) loadEnvFile(".env");
+process.exitCode = await main();
+
+async function main(): Promise<ExitCode> {
+  let settings: ReturnType<typeof readClusterSettings>;
+  try {
+    settings = readClusterSettings(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const fault of error.faults) say(`jennah: ${fault}`);
+    return ExitCode.Config;
+  }
+  say(`Starting Jennah: a gateway and ${settings.workerPorts.length} workers on ${HOST}...`);
+  return runProcess({
+    service: withBanner(settings, systemClock),
+    clock: systemClock,
+    drainMs: DRAIN_MS,
+    log: {
+      info: (_, message) => say(`jennah: ${message}`),
+      error: (fields, message) =>
+        say(`jennah: ${message}${"err" in fields ? reasonOf(fields.err, message) : ""}`),
+    },
+  });
+}
+
+function reasonOf(error: unknown, message: string): string {
+  const words = errorMessage(error);
+  return words === message ? "" : `: ${words}`;
+}
+
+function withBanner(settings: ReturnType<typeof readClusterSettings>, clock: Clock): Service {
+  const cluster = createCluster(settings, process.env, clock, (line) => say(`jennah: ${line}`));
+  return createService({
+    name: "jennah",
+    async start(signal) {
+      await assertPortsFree(settings);
+      await cluster.start();
+      await untilReady(`http://${HOST}:${settings.gatewayPort}/ready`, clock, signal);
+      say(banner(settings));
+    },
+    drain: (signal) => cluster.drain(signal),
+    stop: () => cluster.stop(),
+  });
+}
+
+async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const ready = await fetch(url, { signal }).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (ready) return;
+    await clock.sleep(READY_POLL_MS, signal);
+  }
+}
+
+function banner(settings: ReturnType<typeof readClusterSettings>): string {
+  const call = `curl -X POST http://localhost:${settings.gatewayPort}/jennah.v1.DeploymentService`;
+  const headers = "-H 'Content-Type: application/json' -H 'X-Tenant-Id: test-tenant'";
+  return `
+Jennah is ready.
+
+  gateway   http://${HOST}:${settings.gatewayPort}
+  workers   ${settings.workerPorts.map((port) => `http://${HOST}:${port}`).join("  ")}
+  store     ${settings.dbPath}
+  jobs      ${settings.workdir}
+
+Submit a job:
+
+  ${call}/SubmitJob \\
+    ${headers} \\
+    -d '{"image_uri":"gcr.io/p/app:latest","entrypoint":"/bin/sh","commands":["-c","echo hello"],"env_vars":{"KEY":"value"}}'
+
+Then look at it, with the job_id from the answer:
+
+  ${call}/GetJob \\
+    ${headers} -d '{"job_id":"..."}'
+
+Ctrl-C stops everything; jobs that run go on, and are found again at the next start.
+`;
+}

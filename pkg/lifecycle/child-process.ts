@@ -1,0 +1,83 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Clock } from "#pkg/clock/index.ts";
+import { ExitCode, StartupError } from "#pkg/errors/index.ts";
+import { createService, type Service } from "./service.ts";
+
+export interface ChildOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  /** The module that Node runs; absolute path. */
+  readonly module: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Told of each unforeseen end; the child is started again after `restartMs`. */
+  readonly onDeath: (how: string) => void;
+  /** Between an unforeseen end and the next start; milliseconds. */
+  readonly restartMs: number;
+}
+
+/** What a process under `runProcess` tells its parent once its service has started. */
+export const READY_MESSAGE = "ready";
+
+/**
+ * A Node process as a service. Its start resolves when the child says `READY_MESSAGE`, and rejects when the child ends before; later
+ * deaths are told of and mended. Its drain is the child's own (SIGTERM, and its end); its stop kills. The child has an IPC
+ * channel, so that `runProcess` in it notices when this process dies, and a process group of its own, so that a
+ * terminal's Ctrl-C reaches this process alone, which then stops its children in order.
+ */
+export function createChildProcess(options: ChildOptions): Service {
+  const { clock } = options;
+  let child: ChildProcess | undefined;
+  let ended: Promise<string> = Promise.resolve("not started");
+  let leaving = false;
+  const stopping = new AbortController();
+
+  function launch(): ChildProcess {
+    const launched = spawn(process.execPath, [options.module], {
+      env: { ...options.env },
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      detached: true,
+    });
+    child = launched;
+    ended = new Promise((resolve) => {
+      launched.once("error", (error) => resolve(error.message));
+      launched.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    });
+    return launched;
+  }
+
+  async function keepAlive(): Promise<void> {
+    while (!leaving) {
+      const how = await ended;
+      if (leaving) return;
+      options.onDeath(how);
+      await clock.sleep(options.restartMs, stopping.signal).catch(() => undefined);
+      if (!leaving) launch();
+    }
+  }
+
+  return createService({
+    name: options.name,
+    async start() {
+      const launched = launch();
+      const ready = new Promise<void>((resolve) => {
+        launched.on("message", (message) => message === READY_MESSAGE && resolve());
+      });
+      const how = await Promise.race([ready, ended]);
+      if (how !== undefined) {
+        throw new StartupError(`${options.name} ended before it served: ${how}`, ExitCode.Failed);
+      }
+      void keepAlive();
+    },
+    async drain() {
+      leaving = true;
+      child?.kill("SIGTERM");
+      await ended;
+    },
+    async stop() {
+      leaving = true;
+      stopping.abort();
+      child?.kill("SIGKILL");
+      await ended;
+    },
+  });
+}
