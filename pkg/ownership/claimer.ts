@@ -17,6 +17,8 @@ export interface ClaimerOptions {
   readonly clock: Clock;
   readonly targets: readonly string[];
   readonly level: number;
+  /** Between two searches that ignore the hint "emptied"; milliseconds. Default one minute. */
+  readonly fullSearchIntervalMs?: number;
   /** How many active jobs this worker takes on. */
   readonly capacity: number;
   /** How many it has. */
@@ -36,6 +38,7 @@ export interface Claimer {
 
 export function createClaimer(options: ClaimerOptions): Claimer {
   const { store, clock } = options;
+  const fullSearchIntervalMs = options.fullSearchIntervalMs ?? FULL_SEARCH_INTERVAL_MS;
   let lastFullSearchMs = Number.NEGATIVE_INFINITY;
   let sweepsDueMs: number[] = [];
 
@@ -111,7 +114,7 @@ export function createClaimer(options: ClaimerOptions): Claimer {
       const owner = options.owner();
       if (owner === undefined) return;
       const now = clock.monotonicMs();
-      const fromTheFirst = now - lastFullSearchMs >= FULL_SEARCH_INTERVAL_MS;
+      const fromTheFirst = now - lastFullSearchMs >= fullSearchIntervalMs;
       await claimDead(owner, deadTermsOf(rows, fromTheFirst));
       if (fromTheFirst) lastFullSearchMs = now;
       await claimUnowned(owner);

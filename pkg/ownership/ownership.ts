@@ -22,6 +22,8 @@ export interface OwnershipOptions {
   readonly ttlMs: number;
   /** `WORKER_CLAIM_INTERVAL_SECONDS`, in milliseconds. */
   readonly claimIntervalMs: number;
+  /** Between two searches that ignore the hint that a dead term is empty; milliseconds. Default one minute. */
+  readonly fullSearchIntervalMs?: number;
   /** How many active jobs this worker has charge of. */
   readonly load: () => number;
   /** Takes charge of jobs that this worker owns now. Must not throw; those it knows already are no news to it. */

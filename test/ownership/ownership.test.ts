@@ -1,0 +1,177 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
+import type { Owner } from "#pkg/job/index.ts";
+import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
+import type { JobStore } from "#pkg/store/index.ts";
+import { createSqliteStore } from "#pkg/store/sqlite/index.ts";
+import { newJob } from "#test/support/new-job.ts";
+import { eventually, type NodeProcess, startNode } from "#test/support/node-process.ts";
+
+/** Kill tests of ownership on the store alone: real processes, real signals, a real lock. TTL 3 s, claim interval 1 s. */
+const HOLDER = fileURLToPath(new URL("./holder.ts", import.meta.url));
+const TTL_MS = 3_000;
+const CLAIM_INTERVAL_MS = 1_000;
+/** TTL plus two claim intervals, and a second for a busy machine. */
+const TAKEOVER_MS = TTL_MS + 2 * CLAIM_INTERVAL_MS + 1_000;
+
+let folder: string;
+let path: string;
+let store: JobStore;
+const processes: NodeProcess[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "jennah-ownership-"));
+  path = join(folder, "jennah.db");
+  const log = createLogger({ level: LogLevel.Silent, format: LogFormat.Json });
+  store = createSqliteStore({ path, clock: systemClock, entropy: systemEntropy, log });
+  await store.start();
+});
+
+afterEach(async () => {
+  await Promise.all(processes.splice(0).map((each) => each.kill()));
+  await store.stop();
+  await rm(folder, { recursive: true });
+});
+
+function start(id: string, env: Record<string, string> = {}): NodeProcess {
+  const started = startNode(HOLDER, { HOLDER_ID: id, HOLDER_DB: path, ...env });
+  processes.push(started);
+  return started;
+}
+
+async function startHolding(id: string, env: Record<string, string> = {}): Promise<NodeProcess> {
+  const started = start(id, env);
+  await started.line((line) => line.includes('"term begun"'));
+  return started;
+}
+
+async function workerRow(id: string) {
+  return (await store.readWorkers()).find((row) => row.workerId === id);
+}
+
+async function insertFor(owner: Owner | undefined, count: number, target = "test/target"): Promise<string[]> {
+  const jobs = Array.from({ length: count }, () => newJob({ target, ...(owner && { owner }) }));
+  await store.insertJobs(jobs);
+  return jobs.map((job) => job.jobId);
+}
+
+async function ownersOf(ids: readonly string[]): Promise<Set<string>> {
+  const jobs = await store.getJobs(ids.map((jobId) => ({ tenantId: "tenant", jobId })));
+  return new Set(jobs.map(({ owner }) => (owner === undefined ? "none" : `${owner.workerId}:${owner.term}`)));
+}
+
+/** Resolves with the milliseconds until all these jobs belong to `owner`. */
+async function untilOwnedBy(ids: readonly string[], owner: RegExp, withinMs: number): Promise<number> {
+  const startedMs = systemClock.monotonicMs();
+  await eventually(
+    () => ownersOf(ids),
+    (owners) => owners.size > 0 && [...owners].every((each) => owner.test(each)),
+    withinMs,
+  );
+  return systemClock.monotonicMs() - startedMs;
+}
+
+describe("ownership, with processes that die", () => {
+  it("what a killed worker owned has a new owner within the TTL plus two claim intervals, however many", async () => {
+    const [a] = await Promise.all([startHolding("a"), startHolding("b"), startHolding("c")]);
+    const ids = await insertFor({ workerId: "a", term: 1 }, 1_200);
+    a.signal("SIGKILL");
+    const tookMs = await untilOwnedBy(ids, /^[bc]:1$/, TAKEOVER_MS);
+    expect(tookMs).toBeGreaterThan(TTL_MS / 3);
+  });
+
+  it("a worker that restarts takes its own jobs back at once, without waiting for the TTL", async () => {
+    const a = await startHolding("a");
+    const ids = await insertFor({ workerId: "a", term: 1 }, 50);
+    await a.kill();
+    await startHolding("a");
+    await untilOwnedBy(ids, /^a:2$/, TTL_MS / 2);
+  });
+
+  it("a worker that leaves in order frees its jobs at once", async () => {
+    const [a] = await Promise.all([startHolding("a"), startHolding("b")]);
+    const ids = await insertFor({ workerId: "a", term: 1 }, 50);
+    a.signal("SIGTERM");
+    expect(await a.ended).toEqual({ code: 0, signal: null });
+    await untilOwnedBy(ids, /^b:1$/, TTL_MS / 2);
+  });
+
+  it("a worker frozen for longer than its TTL finds its term over and begins another", async () => {
+    const [a] = await Promise.all([startHolding("a"), startHolding("b")]);
+    const ids = await insertFor({ workerId: "a", term: 1 }, 10);
+    a.signal("SIGSTOP");
+    await untilOwnedBy(ids, /^b:1$/, TAKEOVER_MS);
+    a.signal("SIGCONT");
+    await a.line((line) => line.includes("term is over"));
+    await eventually(
+      () => workerRow("a"),
+      (row) => row?.term === 2 && !row.over,
+      2_000,
+    );
+    expect(await ownersOf(ids)).toEqual(new Set(["b:1"]));
+    const late = await insertFor(undefined, 1);
+    await untilOwnedBy(late, /^(a:2|b:1)$/, 3 * CLAIM_INTERVAL_MS);
+  });
+
+  it("a worker whose id another process took says so when it wakes, and exits 78", async () => {
+    const a = await startHolding("a");
+    a.signal("SIGSTOP");
+    const other = await startHolding("a");
+    a.signal("SIGCONT");
+    expect((await a.ended).code).toBe(78);
+    expect(a.lines.some((line) => line.includes("WORKER_ID a is in use by instance "))).toBe(true);
+    expect(await workerRow("a")).toMatchObject({ term: 2, over: false });
+    other.signal("SIGTERM");
+    expect((await other.ended).code).toBe(0);
+  });
+
+  it("no term is lost while nobody can write, however long", async () => {
+    await Promise.all([startHolding("a"), startHolding("b")]);
+    const lock = new DatabaseSync(path);
+    lock.exec("BEGIN IMMEDIATE");
+    // The outage itself, which is a length of time.
+    await systemClock.sleep(2 * TTL_MS);
+    const before = await Promise.all([workerRow("a"), workerRow("b")]);
+    lock.exec("ROLLBACK");
+    lock.close();
+    // Both renew again, and a whole TTL later nobody has judged anybody by the silence of the outage.
+    await eventually(
+      () => Promise.all([workerRow("a"), workerRow("b")]),
+      (rows) => rows.every((row, i) => (row?.beat ?? 0) > (before[i]?.beat ?? 0) + 3),
+      3 * TTL_MS,
+    );
+    for (const id of ["a", "b"]) expect(await workerRow(id)).toMatchObject({ term: 1, over: false });
+  });
+
+  it("a job inserted by a dead term after it was emptied still finds an owner", async () => {
+    const [a] = await Promise.all([startHolding("a"), startHolding("b", { HOLDER_FULL_SEARCH_MS: "2000" })]);
+    a.signal("SIGKILL");
+    await eventually(
+      () => workerRow("a"),
+      (row) => row?.emptiedThrough === 1,
+      TAKEOVER_MS,
+    );
+    const late = await insertFor({ workerId: "a", term: 1 }, 1);
+    await untilOwnedBy(late, /^b:1$/, 2_000 + 2 * CLAIM_INTERVAL_MS);
+  });
+
+  it("workers of two targets on one store never claim each other's jobs", async () => {
+    await Promise.all([
+      startHolding("a", { HOLDER_TARGET: "test/one" }),
+      startHolding("b", { HOLDER_TARGET: "test/two" }),
+    ]);
+    const [one, two] = await Promise.all([
+      insertFor(undefined, 20, "test/one"),
+      insertFor(undefined, 20, "test/two"),
+    ]);
+    const third = await insertFor(undefined, 5, "test/three");
+    await untilOwnedBy(one, /^a:1$/, 5_000);
+    await untilOwnedBy(two, /^b:1$/, 5_000);
+    expect(await ownersOf(third)).toEqual(new Set(["none"]));
+  });
+});
