@@ -16,6 +16,17 @@ export {
   type JobRef,
   type Owner,
 } from "./job.ts";
+export { secretsKey } from "./parse-secrets-key.ts";
+export { requestHashes } from "./request-hash.ts";
+export {
+  createKeyring,
+  fingerprintOf,
+  isSameMac,
+  type KeyedMac,
+  type Keyring,
+  SealedByUnknownKeyError,
+  type SealedEnv,
+} from "./sealing.ts";
 export {
   type JobSpec,
   KIND_CONTAINER,
@@ -27,3 +38,12 @@ export {
 } from "./spec.ts";
 export { isActive, isTerminal, JobStatus, mayBecome, TRANSITIONS } from "./status.ts";
 export { TENANT_HEADER, tenantIdFault } from "./tenant.ts";
+export {
+  checkServiceAccount,
+  SPEC_LIMITS,
+  type SpecInput,
+  type ValidatedSpec,
+  validateSpec,
+} from "./validate-spec.ts";
+export { targetFault } from "./validate-target.ts";
+export { textFault } from "./validate-text.ts";
