@@ -6,6 +6,7 @@
  * nothing more: a write names what it expects to find, and changes nothing where it finds something else. It leaves all
  * decisions (who may own, when a term is over, what becomes of a job) to `ownership` and `dispatch`.
  */
+export { checkUpdates } from "./check-updates.ts";
 export { createGatheredStore } from "./gathered-store.ts";
 export type { JobStore, StoreCapabilities, StoreMeta } from "./job-store.ts";
 export type {
@@ -26,4 +27,4 @@ export type {
   RequestResult,
   WriteResult,
 } from "./jobs.ts";
-export type { BeginTerm, TermResult, WorkerRecord } from "./workers.ts";
+export type { BeginTerm, TermResult, WorkerDescription, WorkerRecord } from "./workers.ts";

@@ -58,9 +58,12 @@ export interface JobStore {
    */
   dataKey(): Promise<{ readonly key: Uint8Array; readonly besideData: boolean }>;
 
-  /** Inserts each of the jobs, with its SUBMITTED event, and its tenant's row if that is not there. One result each, in order. */
+  /**
+   * Inserts each of the jobs, with its SUBMITTED event (by its owner, or by "" where it has none), and its tenant's row if
+   * that is not there. One result each, in order.
+   */
   insertJobs(jobs: readonly NewJob[]): Promise<readonly InsertResult[]>;
-  /** Writes of owners. One result each, in order. Names each job once at most. */
+  /** Writes of owners. One result each, in order. Names each job once at most. @throws InvariantError as `checkUpdates`. */
   updateJobs(updates: readonly JobUpdate[]): Promise<readonly WriteResult[]>;
   /** Leaves a request on a row, whoever owns it: sets its one column, raises the version, appends an event. */
   leaveRequest(

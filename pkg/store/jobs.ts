@@ -6,12 +6,21 @@ export type NewJob = Omit<Job, "version" | "updatedAtMs">;
 /** What became of an insert. Exactly one of many concurrent inserts of one id, or of one (tenant, key), is `inserted`. */
 export type InsertResult =
   | { readonly kind: "inserted"; readonly job: Job }
-  /** The id is there already, or the key with the same request hash: this is the first job. */
+  /**
+   * The id is there already, whatever its hash, or the key with the same request hash: this is the first job, as it stands
+   * now. It is the caller's own job where the answer of its first insert was lost.
+   */
   | { readonly kind: "repeated"; readonly job: Job }
-  /** The key was used for another request, or its job was deleted; or the id is that of a deleted job. */
+  /**
+   * The key was used for another request, or its job was deleted; or the id is that of a deleted job. Deleted is a job
+   * from the moment on that its delete was requested.
+   */
   | { readonly kind: "conflict"; readonly reason: "DIFFERENT_REQUEST" | "DELETED" };
 
-/** An entry of the history that goes with a change. `seq`, `from`, `to` are the store's to fill in. */
+/**
+ * An entry of the history that goes with a change. The rest is the store's to fill in: `seq` is the version that the change
+ * gave the row, `from` and `to` its status before and after, actor and term the owner that wrote, `at` the write's moment.
+ */
 export type NewEvent = Pick<JobEvent, "type" | "reason"> & { readonly type: EventType };
 
 /**
@@ -50,7 +59,7 @@ export type WriteResult = { readonly kind: "applied"; readonly job: Job } | { re
 
 export type RequestKind = "cancel" | "delete";
 
-/** What became of a request. The job is as it stands after it. */
+/** What became of a request. The job is as it stands after it. The status is judged before what was left earlier. */
 export type RequestResult =
   /** Left now or before; `first` tells which. */
   | { readonly kind: "left"; readonly first: boolean; readonly job: Job }
@@ -73,8 +82,9 @@ export interface DeadTerms {
  *     `throughTerm` of its worker in `dead`, whatever `afterTerm` says; or
  * (c) it has no owner, is active, and either carries a request, or is due (`dueAtMs` unset or not after `nowMs`) while
  *     `includeUnowned` is set.
- * Jobs without an owner are taken by priority (high first), then age (old first). Rows that another writer holds may be
- * skipped. A claim changes the owner, raises the version and appends CLAIMED.
+ * Jobs without an owner are taken by priority (high first), then age (old first), after those of (a) and (b); in the
+ * answer a batch is in any order. Rows that another writer holds may be skipped. A claim changes the owner, raises the
+ * version and appends CLAIMED with the claimer as its actor, from and to the job's unchanged status.
  */
 export interface ClaimRequest {
   readonly claimer: Owner;
@@ -88,7 +98,7 @@ export interface ClaimRequest {
   readonly limit: number;
 }
 
-/** Removal of a deleted job's row, under the fence. Events go with it; a tombstone stays. */
+/** Removal of a terminal job whose delete was requested, under the fence; any other is `stale`. Events go with it; a tombstone stays. */
 export interface Deletion extends JobRef {
   readonly version: number;
   readonly owner: Owner;

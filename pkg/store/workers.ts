@@ -43,7 +43,11 @@ export interface BeginTerm extends WorkerDescription {
   readonly expected: { readonly term: number; readonly instance: string; readonly over: boolean } | undefined;
 }
 
-/** What became of a conditional write on a worker's row, and the row as it is now; undefined where there is none. */
+/**
+ * What became of a conditional write on a worker's row, and the row as it is now; undefined where there is none. A repeated
+ * begin of the instance that holds the open term is not applied and answers that term: its beat has been watched for
+ * longer than the caller knows, so trust in it begins with a renewal.
+ */
 export interface TermResult {
   readonly applied: boolean;
   readonly row: WorkerRecord | undefined;

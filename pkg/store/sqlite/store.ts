@@ -1,13 +1,13 @@
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
 import { createService } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
+import { checkUpdates } from "#pkg/store/check-updates.ts";
 import type { JobStore } from "#pkg/store/job-store.ts";
 import { readOrMakeKey } from "./data-key.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { faultOf, isBusy, unavailable } from "./faults.ts";
 import { MEMORY } from "./migrate.ts";
 import { type ArgumentsOf, type OperationName, type ResultOf, reads } from "./operations.ts";
-import { checkUpdates } from "./update.ts";
 import { startWriter, type Writer } from "./writer.ts";
 
 export interface SqliteStoreOptions {

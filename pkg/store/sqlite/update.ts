@@ -1,5 +1,4 @@
-import { InvariantError } from "#pkg/errors/index.ts";
-import { type Job, mayBecome } from "#pkg/job/index.ts";
+import type { Job } from "#pkg/job/index.ts";
 import type { JobUpdate, WriteResult } from "#pkg/store/jobs.ts";
 import { type Database, sql } from "./database.ts";
 import { appendEvent } from "./events.ts";
@@ -13,18 +12,6 @@ const UPDATE = sql`
     owner_id = :ownerId, owner_term = :ownerTerm, version = :version, due_at = :dueAt, updated_at = :updatedAt,
     started_at = :startedAt, completed_at = :completedAt
   WHERE tenant_id = :tenant AND job_id = :job`;
-
-/** Refuses what no store may write, before any of the group is written. */
-export function checkUpdates(updates: readonly JobUpdate[]): void {
-  const seen = new Set<string>();
-  for (const { tenantId, jobId, from, changes } of updates) {
-    const to = changes.status ?? from;
-    if (!mayBecome(from, to)) throw new InvariantError(`job ${jobId}: ${from} may not become ${to}`);
-    const name = `${tenantId}/${jobId}`;
-    if (seen.has(name)) throw new InvariantError(`job ${jobId} is named twice in one group of updates`);
-    seen.add(name);
-  }
-}
 
 /** Runs inside a transaction that holds the write lock, so what is read here cannot change before it is written. */
 export function updateJobs(db: Database, updates: readonly JobUpdate[]): readonly WriteResult[] {
