@@ -112,12 +112,8 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   }
 
   async function expireSilent(answeredAtMs: number): Promise<boolean> {
-    if (keeper.isOverdue()) {
-      watch.reset();
-      return false;
-    }
     let any = false;
-    for (const { owner, beat } of watch.look(workers, answeredAtMs)) {
+    for (const { owner, beat } of watch.look(workers, answeredAtMs, keeper.heardSinceMs())) {
       if (!(await store.expireTerm(owner, beat))) continue;
       any = true;
       log.warn(

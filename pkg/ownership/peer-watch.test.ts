@@ -27,38 +27,38 @@ const options = { workerId: "me", ttlMs: 3_000 };
 describe("the watch over peers", () => {
   it("a beat that stands still is suspect after a whole TTL, counted from the answer of the first look", () => {
     const watch = createPeerWatch(options);
-    expect(watch.look([row("a")], 10_000)).toEqual([]);
-    expect(watch.look([row("a")], 12_999)).toEqual([]);
-    expect(watch.look([row("a")], 13_000)).toEqual([{ owner: { workerId: "a", term: 1 }, beat: 1 }]);
+    expect(watch.look([row("a")], 10_000, 0)).toEqual([]);
+    expect(watch.look([row("a")], 12_999, 0)).toEqual([]);
+    expect(watch.look([row("a")], 13_000, 0)).toEqual([{ owner: { workerId: "a", term: 1 }, beat: 1 }]);
   });
 
   it("a beat that moves begins a new watch", () => {
     const watch = createPeerWatch(options);
-    watch.look([row("a")], 0);
-    watch.look([row("a", { beat: 2 })], 2_900);
-    expect(watch.look([row("a", { beat: 2 })], 5_899)).toEqual([]);
-    expect(watch.look([row("a", { beat: 2 })], 5_900)).toHaveLength(1);
+    watch.look([row("a")], 0, 0);
+    watch.look([row("a", { beat: 2 })], 2_900, 0);
+    expect(watch.look([row("a", { beat: 2 })], 5_899, 0)).toEqual([]);
+    expect(watch.look([row("a", { beat: 2 })], 5_900, 0)).toHaveLength(1);
   });
 
   it("the same beat in another term is another beat", () => {
     const watch = createPeerWatch(options);
-    watch.look([row("a")], 0);
-    expect(watch.look([row("a", { term: 2 })], 3_000)).toEqual([]);
+    watch.look([row("a")], 0, 0);
+    expect(watch.look([row("a", { term: 2 })], 3_000, 0)).toEqual([]);
   });
 
   it("neither this worker nor a term that is over is ever suspect", () => {
     const watch = createPeerWatch(options);
     const rows = [row("me"), row("a", { over: true })];
-    watch.look(rows, 0);
-    expect(watch.look(rows, 60_000)).toEqual([]);
+    watch.look(rows, 0, 0);
+    expect(watch.look(rows, 60_000, 0)).toEqual([]);
   });
 
-  it("a watcher that could not be heard itself begins anew", () => {
+  it("silence from before the watcher was heard itself does not count", () => {
     const watch = createPeerWatch(options);
-    watch.look([row("a")], 0);
-    watch.reset();
-    expect(watch.look([row("a")], 3_000)).toEqual([]);
-    expect(watch.look([row("a")], 6_000)).toHaveLength(1);
+    watch.look([row("a")], 0, 0);
+    expect(watch.look([row("a")], 5_000, undefined)).toEqual([]);
+    expect(watch.look([row("a")], 8_099, 5_100)).toEqual([]);
+    expect(watch.look([row("a")], 8_100, 5_100)).toHaveLength(1);
   });
 });
 

@@ -12,17 +12,23 @@ export interface Suspect {
  * watcher's own monotonic clock, and says whose beat has stood still for a whole TTL.
  */
 export interface PeerWatch {
-  /** Takes in what a read of all workers' rows showed. `answeredAtMs` is the moment of its answer, not of its question. */
-  look(rows: readonly WorkerRecord[], answeredAtMs: number): readonly Suspect[];
-  /** Forgets every beat: this watcher could not have been heard itself, so nobody's silence counts. */
-  reset(): void;
+  /**
+   * Takes in what a read of all workers' rows showed. `answeredAtMs` is the moment of its answer, not of its question.
+   * No silence from before `heardSinceMs` counts, and none at all where that is undefined: the watcher could not have
+   * been heard itself.
+   */
+  look(
+    rows: readonly WorkerRecord[],
+    answeredAtMs: number,
+    heardSinceMs: number | undefined,
+  ): readonly Suspect[];
 }
 
 export function createPeerWatch(options: { readonly workerId: string; readonly ttlMs: number }): PeerWatch {
   let watched = new Map<string, { term: number; beat: number; sinceMs: number }>();
 
   return {
-    look(rows, answeredAtMs) {
+    look(rows, answeredAtMs, heardSinceMs) {
       const suspects: Suspect[] = [];
       const next: typeof watched = new Map();
       for (const { workerId, term, over, beat } of rows) {
@@ -31,13 +37,12 @@ export function createPeerWatch(options: { readonly workerId: string; readonly t
         const sameBeat = before !== undefined && before.term === term && before.beat === beat;
         const sinceMs = sameBeat ? before.sinceMs : answeredAtMs;
         next.set(workerId, { term, beat, sinceMs });
-        if (answeredAtMs - sinceMs >= options.ttlMs) suspects.push({ owner: { workerId, term }, beat });
+        if (heardSinceMs === undefined) continue;
+        if (answeredAtMs - Math.max(sinceMs, heardSinceMs) >= options.ttlMs)
+          suspects.push({ owner: { workerId, term }, beat });
       }
       watched = next;
       return suspects;
-    },
-    reset() {
-      watched = new Map();
     },
   };
 }

@@ -27,10 +27,10 @@ export interface TermKeeper {
   /** Milliseconds from now on for which the lease is certain to be held; 0 when it is not. */
   trustedForMs(): number;
   /**
-   * Whether a renewal was sent or was due longer than a third of the TTL ago and none has succeeded since: then this
-   * worker cannot be heard, and must not judge who else is silent.
+   * Since when this worker has been heard without a gap, on the monotonic clock: since the answer of the first renewal
+   * after one that came too late. Undefined while a renewal is overdue. Who is not heard must not judge who else is silent.
    */
-  isOverdue(): boolean;
+  heardSinceMs(): number | undefined;
   /** Begins a term. @throws StartupError (78) when another instance has taken this worker id. */
   begin(): Promise<void>;
   /** Renews the term. `lost` means that it is over, and that `owner` is now undefined. @throws StartupError likewise. */
@@ -44,10 +44,22 @@ export function createTermKeeper(options: TermKeeperOptions): TermKeeper {
   let everHeld = false;
   /** Before the last write that kept or began the term was sent. */
   let keptAt: Instant | undefined;
+  let heardSinceMs = 0;
+
+  /** Renewals go out every third of the TTL; the second third is what one may take until it counts as unheard. */
+  function isOverdue(): boolean {
+    return keptAt === undefined || elapsedBothMs(clock, keptAt) > (ttlMs * 2) / 3;
+  }
+
+  /** A write that keeps the term, sent at `sentAt`, was answered now. */
+  function heard(sentAt: Instant): void {
+    if (isOverdue()) heardSinceMs = clock.monotonicMs();
+    keptAt = sentAt;
+  }
 
   function hold(row: WorkerRecord, sentAt: Instant): void {
     owner = { workerId, term: row.term };
-    keptAt = sentAt;
+    heard(sentAt);
     everHeld = true;
   }
 
@@ -88,7 +100,7 @@ export function createTermKeeper(options: TermKeeperOptions): TermKeeper {
     const sentAt = instantOf(clock);
     const { applied, row } = await store.renewTerm(held, instance, options.now());
     if (applied) {
-      keptAt = sentAt;
+      heard(sentAt);
       return "held";
     }
     if (row !== undefined && row.instance !== instance) throw inUse(row);
@@ -116,10 +128,7 @@ export function createTermKeeper(options: TermKeeperOptions): TermKeeper {
       if (owner === undefined || keptAt === undefined) return 0;
       return Math.max(0, ttlMs * (1 - MARGIN) - elapsedBothMs(clock, keptAt));
     },
-    isOverdue() {
-      // Renewals go out every third of the TTL, so one that succeeded was sent at most that long ago, and took its time.
-      return keptAt === undefined || elapsedBothMs(clock, keptAt) > (ttlMs * 2) / 3;
-    },
+    heardSinceMs: () => (isOverdue() ? undefined : heardSinceMs),
     begin,
     renew,
     end,
