@@ -34,11 +34,13 @@ export interface WriteQueue {
  *
  * @param receive the next request that has arrived, without waiting.
  * @param reply sends the answers of one transaction, after its commit.
+ * @param maxWaitMs after which what still waits for the lock is refused.
  */
 export function createWriteQueue(
   context: WriteContext,
   receive: () => Request | undefined,
   reply: (replies: readonly Reply[]) => void,
+  maxWaitMs = MAX_WAIT_MS,
 ): WriteQueue {
   const { db, tenants } = context;
   const reading: Waiting[] = [];
@@ -67,7 +69,7 @@ export function createWriteQueue(
   }
 
   function giveUpOnOld(): void {
-    const oldestMs = systemClock.monotonicMs() - MAX_WAIT_MS;
+    const oldestMs = systemClock.monotonicMs() - maxWaitMs;
     for (const lane of [reading, urgent, ordinary]) {
       while (lane[0] !== undefined && lane[0].sinceMs < oldestMs) {
         const request = lane.shift();
