@@ -1,0 +1,151 @@
+import { DeploymentService } from "#gen/jennah/v1/deployment_service_pb.js";
+import type { BatchProvider } from "#pkg/batch/index.ts";
+import type { Clock, Entropy } from "#pkg/clock/index.ts";
+import { UnavailableError } from "#pkg/errors/index.ts";
+import { createService, type Service } from "#pkg/lifecycle/index.ts";
+import type { Logger } from "#pkg/log/index.ts";
+import { createRpcHandler } from "#pkg/rpc/index.ts";
+import { createGatheredStore, type JobStore } from "#pkg/store/index.ts";
+import type { Api } from "./api.ts";
+import { createDeploymentService } from "./deployment-service.ts";
+import { createListener } from "./listener.ts";
+import { createMetrics } from "./metrics.ts";
+import { openKeyring } from "./open-keyring.ts";
+import type { Engine, Foundation } from "./ports.ts";
+import { createReadiness, NotReady } from "./readiness.ts";
+import { checkSettle, type WorkerSettings } from "./settings.ts";
+import { createSideRoutes } from "./side-routes.ts";
+
+export interface WorkerOptions {
+  readonly settings: WorkerSettings;
+  /** `WORKER_ID`, or its default (`defaultWorkerId`). */
+  readonly workerId: string;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Logger;
+  readonly store: JobStore;
+  /** One for each target that this worker serves; the first is the target of jobs that name none. */
+  readonly providers: readonly BatchProvider[];
+  /** Puts ownership, dispatch and tracking together; called once, when the store is open and before the providers start. */
+  readonly createEngine: (foundation: Foundation) => Engine;
+}
+
+/** A worker that serves the API. */
+export interface Worker extends Service {
+  /** Where it listens; undefined before it does. */
+  readonly address: { readonly host: string; readonly port: number } | undefined;
+}
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { settings, workerId, clock, entropy, providers } = options;
+  const log = options.log.child({ worker_id: workerId });
+  const store = createGatheredStore(options.store);
+  const draining = new AbortController();
+  let engine: Engine | undefined;
+  let api: Api | undefined;
+  const undo: (() => Promise<void>)[] = [];
+
+  const metrics = createMetrics({
+    activeJobs: () => engine?.dispatcher.activeJobs ?? 0,
+    holdsTerm: () => engine?.ownership.owner !== undefined,
+  });
+  const readiness = createReadiness({
+    clock,
+    isStarted: () => api !== undefined,
+    isDraining: () => draining.signal.aborted,
+    owner: () => engine?.ownership.owner,
+    ping: () => store.ping(),
+  });
+  const handler = createRpcHandler({
+    clock,
+    log,
+    maxRequestBytes: settings.MAX_REQUEST_BYTES,
+    routes: (router) => router.service(DeploymentService, createDeploymentService(startedApi)),
+    gate: () => void startedApi(),
+    onEnd: metrics.observeCall,
+    fallback: createSideRoutes({ metrics, readiness, log }),
+  });
+  const port = createListener({ settings, clock, log, handler });
+
+  function startedApi(): Api {
+    if (api === undefined) throw new UnavailableError(NotReady.Starting, "the worker is starting");
+    return api;
+  }
+
+  /** Starts a part and remembers to stop it, also when its start fails half-way. */
+  async function begin(part: { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
+    undo.push(() => part.stop());
+    await part.start();
+  }
+
+  async function openStore(): Promise<Foundation> {
+    try {
+      await begin(store);
+      const { deploymentId } = await store.meta();
+      const keyring = await openKeyring({ store, keys: settings.SECRETS_KEY, entropy, log });
+      return { store, deploymentId, keyring };
+    } catch (error) {
+      log.error({ err: error }, "Failed to create database client");
+      throw error;
+    }
+  }
+
+  const service = createService({
+    name: "worker",
+    async start() {
+      for (const { capabilities } of providers) checkSettle(settings, capabilities.requestOutlivesMs);
+      log.info({}, "Starting worker...");
+      metrics.start();
+      // First, so that a taken port is found out before anything else is touched, and probes are answered meanwhile.
+      await begin(port);
+      const foundation = await openStore();
+      for (const provider of providers) await begin(provider);
+      engine = options.createEngine(foundation);
+      await begin(engine.service);
+      api = createApi(foundation, engine);
+      log.info({}, `Worker listening on ${settings.WORKER_HOST}:${port.address?.port}`);
+    },
+    async drain(signal) {
+      draining.abort();
+      engine?.retire();
+      await port.drain(signal);
+      // The term ends last: until then nobody else may touch what is in flight here.
+      await engine?.service.drain(signal);
+    },
+    async stop() {
+      draining.abort();
+      const faults: unknown[] = [];
+      for (const stop of undo.reverse()) {
+        await stop().catch((error: unknown) => faults.push(error));
+      }
+      metrics.stop();
+      if (faults.length > 0) throw new AggregateError(faults, "the worker did not stop cleanly");
+    },
+  });
+
+  function createApi({ keyring }: Foundation, { dispatcher, ownership }: Engine): Api {
+    return {
+      store,
+      keyring,
+      clock,
+      entropy,
+      dispatcher,
+      ownership,
+      providers: new Map(providers.map((provider) => [provider.target, provider])),
+      workerId,
+      allowedServiceAccounts: settings.ALLOWED_SERVICE_ACCOUNTS,
+      submitWaitMs: settings.SUBMIT_WAIT_SECONDS,
+      maxActiveJobs: settings.WORKER_MAX_ACTIVE_JOBS,
+      draining: draining.signal,
+    };
+  }
+
+  return Object.defineProperties(
+    {
+      get address() {
+        return port.address;
+      },
+    } as Worker,
+    Object.getOwnPropertyDescriptors(service),
+  );
+}
