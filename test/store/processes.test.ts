@@ -16,7 +16,7 @@ describe("many processes on one SQLite file", () => {
     await using folder = await createFolder();
     const children = Array.from({ length: 4 }, () => startChild("open"));
     try {
-      for (let round = 0; round < 30; round++) {
+      for (let round = 0; round < 20; round++) {
         for (const child of children) child.tell(folder.file(`round-${round}.db`));
         const answers = await Promise.all(children.map((child) => child.nextLine()));
         expect(new Set(answers).size, answers.join("\n")).toBe(1);
@@ -26,6 +26,22 @@ describe("many processes on one SQLite file", () => {
       for (const child of children) await child.kill();
     }
   }, 60_000);
+
+  it("who opens a path waits while another process is at it", async () => {
+    await using folder = await createFolder();
+    const path = folder.file("jennah.db");
+    await using holder = startChild("hold", `${path}.lock`, "2000");
+    expect(await holder.nextLine()).toBe("held");
+    const store = storeAt(path);
+    let isOpen = false;
+    const opening = store.start().then(() => {
+      isOpen = true;
+    });
+    expect(await holder.nextLine()).toBe("still held");
+    expect(isOpen).toBe(false);
+    await opening;
+    await store.stop();
+  });
 
   it("every insert that was answered outlives a SIGKILL, ten times over", async () => {
     await using folder = await createFolder();

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
+import { systemClock } from "#pkg/clock/index.ts";
 import { type Job, JobStatus } from "#pkg/job/index.ts";
 import type { JobFilter, PageCursor } from "#pkg/store/jobs.ts";
 import type { Cases } from "./index.ts";
@@ -131,6 +132,29 @@ export const listCases: Cases = {
     const needle = await world.insert({ name: "needle", createdAtMs: START_MS - 1 });
     await insertVariety(world, 1_200);
     expect(await listAll(world, { namePrefix: "needle" }, 1)).toEqual([needle]);
+  },
+
+  "a job whose status changes while lists are read is in each of them exactly once": async (world) => {
+    const query = { tenantId: world.tenant, filter: ANY, pageSize: 10, after: undefined };
+    let job = await world.insert();
+    let isFlipping = true;
+    const flips = (async () => {
+      for (let flip = 0; flip < 300; flip++) {
+        const status = job.status === "PENDING" ? "RUNNING" : "PENDING";
+        const [result] = await world.peer.updateJobs([world.update(job, { status })]);
+        if (result?.kind === "applied") job = result.job;
+      }
+    })().finally(() => {
+      isFlipping = false;
+    });
+    while (isFlipping) {
+      const { jobs } = await world.store.listJobs(query);
+      expect(jobs.map(({ jobId }) => jobId)).toEqual([job.jobId]);
+      // A store that reads without waiting would never let the other handle's answers in.
+      await systemClock.yield();
+    }
+    await flips;
+    expect(job.version).toBe(301);
   },
 
   "a list is current right after another handle's commit": async (world) => {

@@ -51,6 +51,8 @@ function prepare(path: string, deploymentId: string): Database {
     db.exec("PRAGMA journal_mode = WAL");
     // A commit that was answered is on the disk.
     db.exec("PRAGMA synchronous = FULL");
+    // A log that grew behind a long read, of a backup say, gives its disk back.
+    db.exec("PRAGMA journal_size_limit = 67108864");
     migrate(db, path, deploymentId);
     return db;
   } catch (error) {

@@ -5,7 +5,7 @@ import { checkUpdates } from "#pkg/store/check-updates.ts";
 import type { JobStore } from "#pkg/store/job-store.ts";
 import { readOrMakeKey } from "./data-key.ts";
 import { type Database, openDatabase } from "./database.ts";
-import { faultOf, isBusy, unavailable } from "./faults.ts";
+import { faultOf, isBusy, startupFaultOf, unavailable } from "./faults.ts";
 import { MEMORY } from "./migrate.ts";
 import { type ArgumentsOf, type OperationName, type ResultOf, reads } from "./operations.ts";
 import { startWriter, type Writer } from "./writer.ts";
@@ -40,7 +40,7 @@ export function createSqliteStore(options: SqliteStoreOptions): JobStore {
     name: "store",
     async start() {
       writer = await startWriter({ path, deploymentId: createUuid(entropy) }, log);
-      if (path !== MEMORY) reader = openDatabase(path, { readOnly: true });
+      reader = path === MEMORY ? undefined : openReader(path);
     },
     async stop() {
       reader?.close();
@@ -106,6 +106,14 @@ export function createSqliteStore(options: SqliteStoreOptions): JobStore {
     endTerm: (owner, instance) => call("endTerm", owner, instance),
     purge: (nowMs, limit) => call("purge", nowMs, limit),
   };
+}
+
+function openReader(path: string): Database {
+  try {
+    return openDatabase(path, { readOnly: true });
+  } catch (error) {
+    throw startupFaultOf(path, error);
+  }
 }
 
 /** A random UUID (version 4). */
