@@ -50,10 +50,10 @@ describe("the callers that people use", () => {
     expect(typesOf(job).at(-1)).toBe("COMPLETED");
     expect(JSON.stringify(job)).not.toContain("value");
     const attempt =
-      (await readdir(join(cluster.folder, "local"))).find((name) => name.includes(job_id)) ?? "";
-    const files = await readdir(join(cluster.folder, "local", attempt));
+      (await readdir(join(cluster.folder, "local", "jobs"))).find((name) => name.includes(job_id)) ?? "";
+    const files = await readdir(join(cluster.folder, "local", "jobs", attempt));
     const output = files.find((name) => name.startsWith("output")) ?? "";
-    expect(await readFile(join(cluster.folder, "local", attempt, output), "utf8")).toBe("hello\n");
+    expect(await readFile(join(cluster.folder, "local", "jobs", attempt, output), "utf8")).toBe("hello\n");
   });
 
   const protocols = [
