@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +21,20 @@ describe("the data key's file", () => {
     expect(new Set(keys.map((key) => Buffer.from(key).toString("hex"))).size).toBe(1);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect(await readdir(folder)).toEqual(["jennah.db.key"]);
+  });
+
+  it("that another maker finished first is the one", async () => {
+    const theirs = new Uint8Array(32).fill(7);
+    const entropy = {
+      ...systemEntropy,
+      // The other maker finishes while this one is about to write its own key.
+      bytes(length: number) {
+        if (length === theirs.length) writeFileSync(path, theirs);
+        return systemEntropy.bytes(length);
+      },
+    };
+    expect(await readOrMakeKey(path, entropy)).toEqual(theirs);
+    expect(await readOrMakeKey(path, systemEntropy)).toEqual(theirs);
   });
 
   it("that was cut short is refused, never replaced", async () => {
