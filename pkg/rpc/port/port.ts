@@ -50,7 +50,8 @@ const DEFAULT_LIMITS: PortLimits = {
   keepAliveMs: 75_000,
   sessionIdleMs: 300_000,
   bodyMs: 60_000,
-  streams: 1000,
+  // As many full receive windows as fit into the memory that Node grants a session.
+  streams: 128,
   headerBytes: 16_384,
 };
 
