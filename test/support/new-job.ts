@@ -10,7 +10,7 @@ import {
 import type { NewJob } from "#pkg/store/index.ts";
 
 /** A row to insert: PENDING, INTENDED, of the target `test/target`, without an owner unless one is given. */
-export function newJob(changes: Partial<NewJob> & { readonly owner?: Owner } = {}): NewJob {
+export function newJob(changes: Partial<NewJob> = {}): NewJob {
   return {
     tenantId: "tenant",
     jobId: createJobId(systemClock, systemEntropy),
