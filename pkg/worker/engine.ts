@@ -1,11 +1,10 @@
 import { type BatchProvider, createCallBudget } from "#pkg/batch/index.ts";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
 import { createDispatcher, type Dispatcher, type ServedTarget } from "#pkg/dispatch/index.ts";
-import { JOB_LEVEL, type Job, KIND_CONTAINER } from "#pkg/job/index.ts";
+import { JOB_LEVEL, KIND_CONTAINER } from "#pkg/job/index.ts";
 import { createGroup } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import { createOwnership, type Ownership } from "#pkg/ownership/index.ts";
-import type { JobStore } from "#pkg/store/index.ts";
 import { createInventory, createTracker, type Tracker } from "#pkg/tracking/index.ts";
 import type { Engine, Foundation } from "./ports.ts";
 import type { WorkerSettings } from "./settings.ts";
@@ -20,17 +19,16 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Logger;
-  readonly store: JobStore;
   readonly providers: readonly BatchProvider[];
-  readonly onEnded: (job: Job) => void;
 }
 
 /**
  * Puts floor 4 together. Ownership starts first and is drained last: until its term ends, nobody else may touch what is in
  * flight here. What it claims before the others have started waits in them.
  */
-export function createEngine(options: EngineOptions, { deploymentId, keyring }: Foundation): Engine {
-  const { settings, clock, entropy, log, store, providers } = options;
+export function createEngine(options: EngineOptions, foundation: Foundation): Engine {
+  const { settings, clock, entropy, log, providers } = options;
+  const { store, deploymentId, keyring } = foundation;
   const targets = providers.map((provider): ServedTarget => ({ provider, budget: budgetOf(provider) }));
   // The three know of each other; what is called only once all of them run may be declared before.
   let ownership: Ownership;
@@ -70,7 +68,7 @@ export function createEngine(options: EngineOptions, { deploymentId, keyring }: 
     },
     openEnv: (job) => keyring.open(job, job),
     watcher: tracker,
-    onEnded: options.onEnded,
+    onEnded: foundation.onEnded,
   });
 
   ownership = createOwnership({

@@ -7,6 +7,7 @@
  * `cmd/worker` which store and which providers there are.
  */
 
+export { createEngine, type EngineOptions } from "./engine.ts";
 export type { Dispatcher, Engine, Foundation, Ownership } from "./ports.ts";
 export { readWorkerSettings, type WorkerSettings } from "./settings.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";

@@ -1,68 +1,49 @@
-import { createServer } from "node:http";
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
 import type { Clock } from "#pkg/clock/index.ts";
-import { createService, type Service } from "#pkg/lifecycle/index.ts";
-import type { Logger } from "#pkg/log/index.ts";
 import type { NodeHandler } from "#pkg/rpc/index.ts";
-import { hostOf } from "#pkg/rpc/index.ts";
+import { createPort, type Port } from "#pkg/rpc/port/index.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import type { WorkerSettings } from "./settings.ts";
 
 export interface ListenerOptions {
   readonly settings: WorkerSettings;
   readonly clock: Clock;
-  readonly log: Logger;
   readonly handler: NodeHandler;
 }
 
-export interface Listener extends Service {
-  readonly address: { readonly host: string; readonly port: number } | undefined;
-}
-
-export function createListener({ settings, handler }: ListenerOptions): Listener {
-  const guarded = isLocalOnly(settings) ? loopbackNamesOnly(handler) : handler;
-  const server = createServer((request, response) => guarded(request, response));
-  const service = createService({
-    name: "port",
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(settings.WORKER_PORT, settings.WORKER_HOST, resolve);
-      }),
-    async stop() {
-      server.closeAllConnections();
-      server.close();
-    },
+/** The worker's port. With the local provider it answers only what is addressed to a loopback name. */
+export function createListener({ settings, clock, handler }: ListenerOptions): Port {
+  const isGuarded = settings.BATCH_PROVIDER === "local" && !settings.LOCAL_ALLOW_REMOTE;
+  const guarded = isGuarded ? refuseForwarded(handler) : handler;
+  return createPort({
+    name: "worker",
+    clock,
+    host: settings.WORKER_HOST,
+    port: settings.WORKER_PORT,
+    setting: "WORKER_PORT",
+    handlers: { http1: guarded, http2: { requests: guarded } },
+    ...(isGuarded && { accepts: (hostname: string) => isLoopbackHost(hostname) }),
   });
-  return Object.defineProperties(
-    {
-      get address() {
-        const address = server.address();
-        return address !== null && typeof address === "object"
-          ? { host: address.address, port: address.port }
-          : undefined;
-      },
-    } as Listener,
-    Object.getOwnPropertyDescriptors(service),
-  );
-}
-
-/** Every caller of the local provider can run programs here, and a caller can be a web page. */
-function isLocalOnly({ BATCH_PROVIDER, LOCAL_ALLOW_REMOTE }: WorkerSettings): boolean {
-  return BATCH_PROVIDER === "local" && !LOCAL_ALLOW_REMOTE;
 }
 
 /**
- * Refuses requests addressed to any name but a loopback one; what the gateway says of its own caller's name counts too, or
- * a page that reaches the gateway would get through it.
+ * Refuses what a gateway passes on from a caller that used another name than a loopback one: else a page in a browser, which
+ * the port refuses here, would reach this worker by way of the gateway.
  */
-function loopbackNamesOnly(handler: NodeHandler): NodeHandler {
+function refuseForwarded(handler: NodeHandler): NodeHandler {
   return (request, response) => {
-    const forwarded = request.headers["x-forwarded-host"];
-    const names = [hostOf(request), ...(Array.isArray(forwarded) ? forwarded : [forwarded])];
-    if (names.every((name) => name === undefined || isLoopbackHost(name))) return handler(request, response);
+    if (forwardedHosts(request).every(isLoopbackHost)) return handler(request, response);
     response.writeHead(403, { "content-type": "text/plain; charset=utf-8" });
     response.end(
       "with the local provider only loopback Host names are answered; LOCAL_ALLOW_REMOTE=true allows others\n",
     );
   };
+}
+
+function forwardedHosts({ headers }: IncomingMessage | Http2ServerRequest): readonly string[] {
+  const given = headers["x-forwarded-host"] ?? [];
+  return (Array.isArray(given) ? given : [given])
+    .flatMap((value) => value.split(","))
+    .map((host) => host.trim());
 }

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Job } from "#pkg/job/index.ts";
 import type { CallEnd } from "#pkg/rpc/index.ts";
 
 /** From a read of a cached page to a submit that waits for a cloud; seconds. */
@@ -10,6 +11,7 @@ export interface Metrics {
   start(): void;
   stop(): void;
   observeCall(end: CallEnd): void;
+  observeEnd(job: Job): void;
   readonly contentType: string;
   /** In the text format of Prometheus. */
   text(): Promise<string>;
@@ -32,6 +34,12 @@ export function createMetrics(source: {
     help: "Time from a call's headers to its answer, by RPC",
     labelNames: ["rpc"],
     buckets: DURATION_BUCKETS,
+    registers,
+  });
+  const ended = new Counter({
+    name: "jennah_jobs_ended_total",
+    help: "Jobs that reached their end under this worker, by status",
+    labelNames: ["status"],
     registers,
   });
   new Gauge({
@@ -57,6 +65,9 @@ export function createMetrics(source: {
     observeCall({ rpc, code, durationMs }) {
       calls.inc({ rpc, code });
       durations.observe({ rpc }, durationMs / 1000);
+    },
+    observeEnd({ status }) {
+      ended.inc({ status });
     },
     contentType: registry.contentType,
     text: () => registry.metrics(),

@@ -32,6 +32,8 @@ export interface Foundation {
   readonly store: JobStore;
   readonly deploymentId: string;
   readonly keyring: Keyring;
+  /** To be told of each job that reached its end here, for the metrics. */
+  readonly onEnded: (job: Job) => void;
 }
 
 /** What owns, starts and watches jobs: floor 4, put together. Its start begins the term; its drain ends it. */

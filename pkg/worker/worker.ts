@@ -32,8 +32,10 @@ export interface WorkerOptions {
 
 /** A worker that serves the API. */
 export interface Worker extends Service {
-  /** Where it listens; undefined before it does. */
-  readonly address: { readonly host: string; readonly port: number } | undefined;
+  /** Where it listens. @throws InvariantError before it does. */
+  address(): { readonly host: string; readonly port: number };
+  /** Never resolves; rejects with a `StartupError` when this worker must leave: its id is in use elsewhere. */
+  readonly ended: Promise<void>;
 }
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -65,7 +67,10 @@ export function createWorker(options: WorkerOptions): Worker {
     onEnd: metrics.observeCall,
     fallback: createSideRoutes({ metrics, readiness, log }),
   });
-  const port = createListener({ settings, clock, log, handler });
+  const port = createListener({ settings, clock, handler });
+  const ended = Promise.withResolvers<void>();
+  // Whoever runs the process awaits it; nobody has to.
+  ended.promise.catch(() => undefined);
 
   function startedApi(): Api {
     if (api === undefined) throw new UnavailableError(NotReady.Starting, "the worker is starting");
@@ -83,7 +88,7 @@ export function createWorker(options: WorkerOptions): Worker {
       await begin(store);
       const { deploymentId } = await store.meta();
       const keyring = await openKeyring({ store, keys: settings.SECRETS_KEY, entropy, log });
-      return { store, deploymentId, keyring };
+      return { store, deploymentId, keyring, onEnded: metrics.observeEnd };
     } catch (error) {
       log.error({ err: error }, "Failed to create database client");
       throw error;
@@ -101,9 +106,10 @@ export function createWorker(options: WorkerOptions): Worker {
       const foundation = await openStore();
       for (const provider of providers) await begin(provider);
       engine = options.createEngine(foundation);
+      engine.ended.catch(ended.reject);
       await begin(engine.service);
       api = createApi(foundation, engine);
-      log.info({}, `Worker listening on ${settings.WORKER_HOST}:${port.address?.port}`);
+      log.info({}, `Worker listening on ${settings.WORKER_HOST}:${port.address().port}`);
     },
     async drain(signal) {
       draining.abort();
@@ -141,11 +147,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   return Object.defineProperties(
-    {
-      get address() {
-        return port.address;
-      },
-    } as Worker,
+    { address: port.address, ended: ended.promise } as Worker,
     Object.getOwnPropertyDescriptors(service),
   );
 }

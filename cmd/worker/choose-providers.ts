@@ -1,0 +1,26 @@
+import type { BatchProvider } from "#pkg/batch/index.ts";
+import type { Clock, Entropy } from "#pkg/clock/index.ts";
+import { ConfigError } from "#pkg/config/index.ts";
+import type { Logger } from "#pkg/log/index.ts";
+import type { WorkerSettings } from "#pkg/worker/index.ts";
+
+/**
+ * The providers that `BATCH_PROVIDER` names: one for each target that the worker serves. Their adapter is loaded only now,
+ * so that a local worker starts without paying for three clouds.
+ * @throws ConfigError for one whose adapter this release does not have.
+ */
+export async function chooseProviders(
+  settings: WorkerSettings,
+  tools: { readonly clock: Clock; readonly entropy: Entropy; readonly log: Logger },
+): Promise<readonly BatchProvider[]> {
+  switch (settings.BATCH_PROVIDER) {
+    case "local": {
+      const { createLocalProvider } = await import("#pkg/batch/local/index.ts");
+      return [createLocalProvider({ workdir: settings.LOCAL_WORKDIR, ...tools })];
+    }
+    default:
+      throw new ConfigError([
+        `BATCH_PROVIDER: the adapter for ${settings.BATCH_PROVIDER} is not in this release yet; local is`,
+      ]);
+  }
+}

@@ -1,0 +1,26 @@
+import type { Clock, Entropy } from "#pkg/clock/index.ts";
+import { ConfigError } from "#pkg/config/index.ts";
+import type { Logger } from "#pkg/log/index.ts";
+import type { JobStore } from "#pkg/store/index.ts";
+import type { WorkerSettings } from "#pkg/worker/index.ts";
+
+/**
+ * The store that `DB_PROVIDER` names. Its adapter is loaded only now, so that no worker pays for a database that it does
+ * not use.
+ * @throws ConfigError for one whose adapter this release does not have.
+ */
+export async function chooseStore(
+  settings: WorkerSettings,
+  tools: { readonly clock: Clock; readonly entropy: Entropy; readonly log: Logger },
+): Promise<JobStore> {
+  switch (settings.DB_PROVIDER) {
+    case "sqlite": {
+      const { createSqliteStore } = await import("#pkg/store/sqlite/index.ts");
+      return createSqliteStore({ path: settings.DB_PATH, ...tools });
+    }
+    default:
+      throw new ConfigError([
+        `DB_PROVIDER: the adapter for ${settings.DB_PROVIDER} is not in this release yet; sqlite is`,
+      ]);
+  }
+}

@@ -1,0 +1,423 @@
+import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DeploymentService } from "#gen/jennah/v1/deployment_service_pb.js";
+import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
+import { createJobId } from "#pkg/job/index.ts";
+import { type Begin, clientOf, type Harness, SERVICE, startHarness, TENANT } from "./harness.ts";
+
+const OK = { image_uri: "alpine", entrypoint: "/bin/true" };
+const iso = (ms: number) => timestampDate(timestampFromMs(ms)).toISOString();
+const isoIn = (ms: number) => iso(systemClock.nowMs() + ms);
+const ref = (jobId: string) => ({ tenantId: "test-tenant", jobId });
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness({ begin: async (job) => job });
+});
+afterAll(() => harness[Symbol.asyncDispose]());
+
+describe("SubmitJob", () => {
+  it("answers exactly like the example of the reference", async () => {
+    const { text } = await harness.post(
+      "SubmitJob",
+      '{"image_uri":"gcr.io/p/app:latest","entrypoint":"/bin/sh","commands":["-c","echo hello"],"env_vars":{"KEY":"value"}}',
+    );
+    expect(text).toMatch(
+      /^\{"job_id":"[0-9a-f-]{36}", ?"status":"PENDING", ?"worker_assigned":"worker-1"\}$/,
+    );
+  });
+
+  it("commits what GetJob then tells, secrets left out, defaults filled in", async () => {
+    const before = systemClock.nowMs();
+    const { body } = await harness.post("SubmitJob", {
+      ...OK,
+      commands: ["a", "b"],
+      env_vars: { B: "secret", A: "secret" },
+      name: "n",
+      labels: { k: "v" },
+      resource_override: { cpu_millis: 500 },
+      max_retries: 3,
+    });
+    const { job } = (await harness.post("GetJob", { job_id: body.job_id })).body;
+    expect(job).toMatchObject({
+      job_id: body.job_id,
+      tenant_id: "test-tenant",
+      kind: "container",
+      status: "PENDING",
+      attempt: 1,
+      owner: "worker-1",
+      image_uri: "alpine",
+      env_names: ["A", "B"],
+      commands: ["a", "b"],
+      resource_profile: "medium",
+      resource_override: { cpu_millis: 500 },
+      max_retries: 3,
+      priority: 5,
+      labels: { k: "v" },
+      target: harness.target,
+    });
+    expect(job.events).toHaveLength(1);
+    expect(job.events[0]).toMatchObject({
+      seq: 1,
+      type: "SUBMITTED",
+      to: "PENDING",
+      actor: "worker-1",
+      term: 1,
+    });
+    expect(job.created_at >= iso(before)).toBe(true);
+  });
+
+  it("the same Idempotency-Key a hundred times at once makes one job", async () => {
+    const key = { "Idempotency-Key": "hundred" };
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () =>
+        harness.post("SubmitJob", { ...OK, labels: { run: "hundred" } }, key),
+      ),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(new Set(answers.map(({ body }) => body.job_id)).size).toBe(1);
+    expect((await harness.post("ListJobs", { labels: { run: "hundred" } })).body.jobs).toHaveLength(1);
+  });
+
+  it("a repeat is the same request in whatever order and encoding its fields came", async () => {
+    const headers = { ...TENANT, "Idempotency-Key": "orders" };
+    const first = await harness.post("SubmitJob", { ...OK, env_vars: { A: "1", B: "2" } }, headers);
+    const again = await clientOf(harness.grpc).submitJob(
+      { entrypoint: "/bin/true", envVars: { B: "2", A: "1" }, imageUri: "alpine" },
+      { headers },
+    );
+    expect(again.jobId).toBe(first.body.job_id);
+    // The default, set by hand, is a field that the first call did not set.
+    const other = await harness.post(
+      "SubmitJob",
+      { ...OK, env_vars: { A: "1", B: "2" }, priority: 5 },
+      headers,
+    );
+    expect(other.body.code).toBe("already_exists");
+  });
+
+  it("a key belongs to its tenant", async () => {
+    const key = { "Idempotency-Key": "shared" };
+    const mine = await harness.post("SubmitJob", OK, key);
+    const theirs = await harness.post("SubmitJob", OK, { ...key, "X-Tenant-Id": "other" });
+    expect(theirs.body.job_id).not.toBe(mine.body.job_id);
+  });
+
+  it("a key whose job was deleted is used up", async () => {
+    const key = { "Idempotency-Key": "deleted" };
+    const { job_id } = (await harness.post("SubmitJob", OK, key)).body;
+    await harness.finish(ref(job_id), "FAILED");
+    await harness.post("DeleteJob", { job_id });
+    expect((await harness.post("SubmitJob", OK, key)).body.code).toBe("already_exists");
+  });
+
+  it("a second call with the gateway's id answers the first job, and only for the same request", async () => {
+    const id = createJobId(systemClock, systemEntropy);
+    const headers = { "X-Jennah-Job-Id": id };
+    const first = await harness.post("SubmitJob", OK, headers);
+    const again = await harness.post("SubmitJob", OK, headers);
+    expect([first.body.job_id, again.body.job_id]).toEqual([id, id]);
+    expect((await harness.post("SubmitJob", { ...OK, name: "other" }, headers)).body.code).toBe(
+      "already_exists",
+    );
+  });
+
+  it("validate_only checks and makes nothing, and uses no key up", async () => {
+    const headers = { "Idempotency-Key": "validate", "X-Tenant-Id": "validator" };
+    expect((await harness.post("SubmitJob", { ...OK, validate_only: true }, headers)).body).toEqual({});
+    const bad = await harness.post("SubmitJob", { ...OK, max_retries: 99, validate_only: true }, headers);
+    expect(bad.body.code).toBe("invalid_argument");
+    expect((await harness.post("ListJobs", {}, headers)).body).toEqual({});
+    expect((await harness.post("SubmitJob", OK, headers)).status).toBe(200);
+  });
+
+  it("a target that nobody serves waits with NO_WORKER, and has no owner", async () => {
+    const { body } = await harness.post("SubmitJob", { ...OK, target: "gcp/p/europe-west1" });
+    expect(body).toMatchObject({ status: "PENDING" });
+    expect(body.worker_assigned).toBeUndefined();
+    const { job } = (await harness.post("GetJob", { job_id: body.job_id })).body;
+    expect(job).toMatchObject({ target: "gcp/p/europe-west1", wait_reason: "NO_WORKER" });
+    expect(job.owner).toBeUndefined();
+  });
+
+  it("what only the target's provider refuses is not refused for another's target", async () => {
+    const elsewhere = { image_uri: "alpine", target: "gcp/p/europe-west1" };
+    expect((await harness.post("SubmitJob", elsewhere)).status).toBe(200);
+    expect((await harness.post("SubmitJob", { image_uri: "alpine" })).body.code).toBe("invalid_argument");
+  });
+
+  it("not_before in the future: nobody's until then; in the past: at once", async () => {
+    const later = await harness.post("SubmitJob", { ...OK, not_before: isoIn(3_600_000) });
+    expect(later.body.worker_assigned).toBeUndefined();
+    const [row] = await harness.store.getJobs([ref(later.body.job_id)]);
+    expect(row?.dueAtMs).toBe(row?.spec.notBeforeMs);
+    expect(row?.waitReason).toBeUndefined();
+    const past = await harness.post("SubmitJob", { ...OK, not_before: isoIn(-3_600_000) });
+    expect(past.body.worker_assigned).toBe("worker-1");
+  });
+
+  it("a full worker, and one without a term, commits without owning", async () => {
+    await using idle = await startHarness({ withoutTerm: true });
+    const answer = await idle.post("SubmitJob", OK);
+    expect(answer.body.worker_assigned).toBeUndefined();
+    const { job } = (await idle.post("GetJob", { job_id: answer.body.job_id })).body;
+    expect(job.wait_reason).toBeUndefined();
+  });
+
+  it("waits for the cloud's answer no longer than wait_seconds, and then says PENDING", async () => {
+    await using slow = await startHarness({ begin: untilAborted });
+    const startedMs = systemClock.monotonicMs();
+    const answer = await slow.post("SubmitJob", { ...OK, wait_seconds: 1 });
+    expect(answer.body.status).toBe("PENDING");
+    const tookMs = systemClock.monotonicMs() - startedMs;
+    expect(tookMs).toBeGreaterThan(900);
+    expect(tookMs).toBeLessThan(5_000);
+  });
+
+  it("wait_seconds 0 answers at once, and the work has begun all the same", async () => {
+    let begun = 0;
+    await using slow = await startHarness({
+      begin: (job, signal) => {
+        begun++;
+        return untilAborted(job, signal);
+      },
+    });
+    expect((await slow.post("SubmitJob", { ...OK, wait_seconds: 0 })).body.status).toBe("PENDING");
+    expect(begun).toBe(1);
+  });
+
+  it("answers what begin came to", async () => {
+    await using quick = await startHarness({ begin: async (job) => ({ ...job, status: "RUNNING" }) });
+    expect((await quick.post("SubmitJob", OK)).body.status).toBe("RUNNING");
+  });
+
+  it("a begin that throws costs nobody the job's id", async () => {
+    await using broken = await startHarness({ begin: () => Promise.reject(new Error("boom")) });
+    const answer = await broken.post("SubmitJob", OK);
+    expect(answer.body.status).toBe("PENDING");
+    expect(broken.logs.join()).toContain("worker failed to process job");
+  });
+
+  it("hanging up cancels nothing", async () => {
+    const seen = Promise.withResolvers<void>();
+    await using slow = await startHarness({
+      begin: (job, signal) => {
+        seen.resolve();
+        return untilAborted(job, signal);
+      },
+    });
+    const hangUp = new AbortController();
+    const call = fetch(`${slow.url}${SERVICE}/SubmitJob`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...TENANT },
+      body: JSON.stringify(OK),
+      signal: hangUp.signal,
+    });
+    await seen.promise;
+    hangUp.abort();
+    await expect(call).rejects.toThrow();
+    const { jobs } = (await slow.post("ListJobs", {})).body;
+    expect(jobs).toHaveLength(1);
+    expect(jobs[0]).toMatchObject({ status: "PENDING" });
+    expect(jobs[0].cancel_requested_at).toBeUndefined();
+  });
+
+  it("a drain answers PENDING to whoever waits, fails none, and ends the term last", async () => {
+    const begun = Promise.withResolvers<void>();
+    let count = 0;
+    const slow = await startHarness({
+      begin: (job, signal) => {
+        if (++count === 10) begun.resolve();
+        return untilAborted(job, signal);
+      },
+    });
+    const waiting = Array.from({ length: 10 }, () => slow.post("SubmitJob", { ...OK, wait_seconds: 60 }));
+    await begun.promise;
+    const startedMs = systemClock.monotonicMs();
+    await slow.worker.drain(AbortSignal.timeout(5_000));
+    for (const { status, body } of await Promise.all(waiting)) {
+      expect([status, body.status, body.worker_assigned]).toEqual([200, "PENDING", "worker-1"]);
+    }
+    expect(systemClock.monotonicMs() - startedMs).toBeLessThan(4_000);
+    const [row] = await slow.store.readWorkers();
+    expect(row?.over).toBe(true);
+    await slow[Symbol.asyncDispose]();
+  });
+});
+
+describe("CancelJob", () => {
+  it("leaves a request, tells the owner, and may be repeated", async () => {
+    const { job_id } = (await harness.post("SubmitJob", OK)).body;
+    for (let i = 0; i < 2; i++) {
+      expect((await harness.post("CancelJob", { job_id })).body).toEqual({ job_id, status: "PENDING" });
+    }
+    expect(harness.requested.filter((job) => job.jobId === job_id)).toHaveLength(2);
+    const { job } = (await harness.post("GetJob", { job_id })).body;
+    expect(job.cancel_requested_at).toBeDefined();
+    expect(job.events.map((event: { type: string }) => event.type)).toEqual([
+      "SUBMITTED",
+      "CANCEL_REQUESTED",
+    ]);
+    await harness.finish(ref(job_id), "CANCELLED");
+    expect((await harness.post("CancelJob", { job_id })).body).toEqual({ job_id, status: "CANCELLED" });
+  });
+});
+
+describe("DeleteJob", () => {
+  it("hides the job at once from every RPC, and may be repeated, also after the row is gone", async () => {
+    const tenant = { "X-Tenant-Id": "deleter" };
+    const theirs = (jobId: string) => ({ tenantId: "deleter", jobId });
+    const { job_id } = (await harness.post("SubmitJob", OK, tenant)).body;
+    await harness.finish(theirs(job_id), "FAILED");
+    for (let i = 0; i < 2; i++)
+      expect((await harness.post("DeleteJob", { job_id }, tenant)).body).toEqual({ job_id });
+    for (const method of ["GetJob", "CancelJob", "RetryJob"]) {
+      expect((await harness.post(method, { job_id }, tenant)).body.code).toBe("not_found");
+    }
+    expect((await harness.post("ListJobs", {}, tenant)).body).toEqual({});
+
+    const [row] = await harness.store.getJobs([theirs(job_id)]);
+    if (row?.owner === undefined) throw new Error("no owner");
+    const atMs = systemClock.nowMs();
+    const deletion = { ...theirs(job_id), version: row.version, owner: row.owner, atMs };
+    const untilMs = atMs + 60_000;
+    await harness.store.deleteJob({ ...deletion, tombstoneUntilMs: untilMs, keyUntilMs: untilMs });
+    expect((await harness.post("DeleteJob", { job_id }, tenant)).body).toEqual({ job_id });
+    expect((await harness.post("DeleteJob", { job_id })).body.code).toBe("not_found");
+  });
+});
+
+describe("RetryJob", () => {
+  it("makes a new job of the old one's spec and secrets, and leaves the old one as it is", async () => {
+    const old = (await harness.post("SubmitJob", { ...OK, env_vars: { A: "again" }, labels: { a: "b" } }))
+      .body.job_id;
+    await harness.finish(ref(old), "FAILED");
+    const { body } = await harness.post("RetryJob", { job_id: old });
+    expect(body).toMatchObject({ status: "PENDING", worker_assigned: "worker-1" });
+    const { job } = (await harness.post("GetJob", { job_id: body.job_id })).body;
+    expect(job).toMatchObject({ retry_of: old, env_names: ["A"], labels: { a: "b" }, attempt: 1 });
+    const rows = await harness.store.getJobs([ref(old), ref(body.job_id)]);
+    const [one, two] = rows.map(({ sealedEnv }) => Buffer.from(sealedEnv ?? []).toString("hex"));
+    expect(one).not.toBe(two);
+    expect((await harness.post("GetJob", { job_id: old })).body.job.status).toBe("FAILED");
+  });
+
+  it("has repeats of its own", async () => {
+    const old = (await harness.post("SubmitJob", OK)).body.job_id;
+    await harness.finish(ref(old), "CANCELLED");
+    const key = { "Idempotency-Key": "retry-once" };
+    const first = await harness.post("RetryJob", { job_id: old }, key);
+    const again = await harness.post("RetryJob", { job_id: old }, key);
+    expect(again.body.job_id).toBe(first.body.job_id);
+    const submit = await harness.post("SubmitJob", OK, key);
+    expect(submit.body.code).toBe("already_exists");
+  });
+
+  it("is held to what is allowed now", async () => {
+    const elsewhere = { ...OK, target: "gcp/p/europe-west1", service_account: "allowed@example.com" };
+    const { job_id } = (await harness.post("SubmitJob", elsewhere)).body;
+    const [row] = await harness.store.getJobs([ref(job_id)]);
+    if (row === undefined) throw new Error("no row");
+    await using stricter = await startHarness({ env: { ALLOWED_SERVICE_ACCOUNTS: "others@example.com" } });
+    await stricter.store.insertJobs([{ ...row, status: "FAILED" }]);
+    expect((await stricter.post("RetryJob", { job_id })).body.code).toBe("permission_denied");
+  });
+});
+
+describe("ListJobs", () => {
+  const lister = { "X-Tenant-Id": "lister" };
+  const ids: string[] = [];
+  beforeAll(async () => {
+    for (let i = 0; i < 7; i++) {
+      const labels = { parity: i % 2 === 0 ? "even" : "odd" };
+      ids.unshift((await harness.post("SubmitJob", { ...OK, name: `job-${i}`, labels }, lister)).body.job_id);
+    }
+  });
+
+  it("pages through all of a tenant's jobs, newest first, each once", async () => {
+    const seen: string[] = [];
+    let page_token = "";
+    do {
+      const { body } = await harness.post("ListJobs", { page_size: 3, page_token }, lister);
+      seen.push(...(body.jobs ?? []).map((job: { job_id: string }) => job.job_id));
+      page_token = body.next_page_token ?? "";
+    } while (page_token !== "");
+    expect(seen).toEqual(ids);
+  });
+
+  it.each([
+    [{ name_prefix: "job-3" }, 1],
+    [{ labels: { parity: "odd" } }, 3],
+    [{ labels: { parity: "odd", other: "x" } }, 0],
+    [{ status: ["PENDING", "RUNNING"] }, 7],
+    [{ status: ["FAILED"] }, 0],
+    [{ kind: "container" }, 7],
+    [{ kind: "other" }, 0],
+    [{ created_after: isoIn(3_600_000) }, 0],
+    [{ created_before: isoIn(3_600_000) }, 7],
+  ])("%j finds %i", async (filter, count) => {
+    const { jobs = [] } = (await harness.post("ListJobs", filter, lister)).body;
+    expect(jobs).toHaveLength(count);
+    expect(jobs.flatMap((job: { events?: unknown[] }) => job.events ?? [])).toEqual([]);
+  });
+
+  it("a tenant that never submitted gets an empty page", async () => {
+    expect((await harness.post("ListJobs", {}, { "X-Tenant-Id": "nobody" })).body).toEqual({});
+  });
+
+  it.each([
+    { page_size: 0 },
+    { page_size: 1001 },
+    { status: ["JOB_STATUS_UNSPECIFIED"] },
+    { status: [17] },
+    { name_prefix: "\0" },
+  ])("%j is refused", async (request) => {
+    expect((await harness.post("ListJobs", request, lister)).body.code).toBe("invalid_argument");
+  });
+
+  it("a page token is good for its own tenant and filters alone, and cannot be forged", async () => {
+    const { next_page_token } = (await harness.post("ListJobs", { page_size: 2, name_prefix: "job" }, lister))
+      .body;
+    const use = async (request: object, headers = lister) =>
+      (await harness.post("ListJobs", { page_token: next_page_token, ...request }, headers)).body;
+    expect((await use({ name_prefix: "job", page_size: 5 })).jobs).toHaveLength(5);
+    const altered = (next_page_token[0] === "A" ? "B" : "A") + next_page_token.slice(1);
+    for (const body of [
+      await use({}),
+      await use({ name_prefix: "job", labels: { a: "b" } }),
+      await use({ name_prefix: "job" }, { "X-Tenant-Id": "other" }),
+      await use({ name_prefix: "job", page_token: altered }),
+      await use({ name_prefix: "job", page_token: `${next_page_token}A` }),
+      await use({ name_prefix: "job", page_token: "nonsense" }),
+    ]) {
+      expect(body.code).toBe("invalid_argument");
+      expect(body.message).toContain("page_token");
+    }
+  });
+});
+
+describe("every protocol", () => {
+  it.each([
+    ["Connect, binary, HTTP/1.1", createConnectTransport, { httpVersion: "1.1", useBinaryFormat: true }],
+    ["Connect, JSON, HTTP/2", createConnectTransport, { httpVersion: "2", useBinaryFormat: false }],
+    ["Connect by GET", createConnectTransport, { httpVersion: "1.1", useHttpGet: true }],
+    ["gRPC-Web, HTTP/1.1", createGrpcWebTransport, { httpVersion: "1.1" }],
+    ["gRPC-Web, HTTP/2", createGrpcWebTransport, { httpVersion: "2" }],
+  ] as const)("%s submits and reads back", async (_, createTransport, options) => {
+    const transport = (createTransport as (options: object) => ReturnType<typeof createConnectTransport>)({
+      baseUrl: harness.url,
+      ...options,
+    });
+    const client = createClient(DeploymentService, transport);
+    const { jobId } = await client.submitJob({ imageUri: "a", entrypoint: "b" }, { headers: TENANT });
+    expect((await client.getJob({ jobId }, { headers: TENANT })).job?.jobId).toBe(jobId);
+  });
+});
+
+const untilAborted: Begin = (job, signal) =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve(job);
+    signal.addEventListener("abort", () => resolve(job), { once: true });
+  });

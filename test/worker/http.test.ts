@@ -1,0 +1,161 @@
+import { createServer, request as httpRequest } from "node:http";
+import { type AddressInfo, connect as connectTcp } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StartupError } from "#pkg/errors/index.ts";
+import { type Harness, SERVICE, startHarness } from "./harness.ts";
+
+const OK = { image_uri: "alpine", entrypoint: "/bin/true" };
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness();
+});
+afterAll(() => harness[Symbol.asyncDispose]());
+
+async function ready(of: Harness) {
+  const response = await fetch(`${of.url}/ready`);
+  return [response.status, await response.json()];
+}
+
+describe("/health, /ready, /metrics", () => {
+  it("a live worker with a term and a store is healthy and ready", async () => {
+    const health = await fetch(`${harness.url}/health`);
+    expect([health.status, await health.text()]).toEqual([200, "OK\n"]);
+    expect(await ready(harness)).toEqual([200, { ready: true }]);
+  });
+
+  it("without a term it is not ready, and says so", async () => {
+    await using idle = await startHarness({ withoutTerm: true });
+    expect(await ready(idle)).toEqual([503, { ready: false, reason: "TERM_NOT_HELD" }]);
+  });
+
+  it("without a store it is not ready, says so, and is healthy all the same", async () => {
+    await using down = await startHarness();
+    await down.store.stop();
+    expect(await ready(down)).toEqual([503, { ready: false, reason: "STORE_UNREACHABLE" }]);
+    expect((await fetch(`${down.url}/health`)).status).toBe(200);
+  });
+
+  it("metrics are Prometheus text, with the worker's own and the process's", async () => {
+    const response = await fetch(`${harness.url}/metrics`);
+    expect(response.headers.get("content-type")).toContain("text/plain");
+    const text = await response.text();
+    for (const name of ["jennah_active_jobs", "jennah_term_held 1", "process_cpu_seconds_total"]) {
+      expect(text).toContain(name);
+    }
+  });
+
+  it("nothing else is there", async () => {
+    expect((await fetch(`${harness.url}/`)).status).toBe(404);
+    expect((await fetch(`${harness.url}/constructor`)).status).toBe(404);
+    expect((await fetch(`${harness.url}/ready`, { method: "POST" })).status).toBe(405);
+  });
+});
+
+describe("X-Request-Id", () => {
+  it.each([
+    ["GetJob", { job_id: "x" }],
+    ["SubmitJob", OK],
+    ["SubmitJob", "{"],
+  ])("of %s %j is taken, returned, and in the call's log lines", async (method, body) => {
+    const id = `req ${method} ${JSON.stringify(body).length}`;
+    const answer = await harness.post(method, body, { "X-Request-Id": id });
+    expect(answer.headers.get("x-request-id")).toBe(id);
+    expect(harness.logs.some((line) => JSON.parse(line).request_id === id)).toBe(true);
+  });
+
+  it.each(["", "x".repeat(129), "ü"])("%j is replaced", async (id) => {
+    const answer = await harness.post("GetJob", { job_id: "x" }, { "X-Request-Id": id });
+    expect(answer.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it("is made where there is none, and returned by every route", async () => {
+    for (const path of ["/health", "/nothing", `${SERVICE}/Nothing`]) {
+      expect((await fetch(harness.url + path)).headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  });
+});
+
+describe("a worker with the local provider", () => {
+  it.each([
+    [{ host: "evil.example.com" }, false],
+    [{ host: "localhost:8081" }, true],
+    [{ host: "127.0.0.1", "x-forwarded-host": "evil.example.com" }, false],
+    [{ host: "127.0.0.1", "x-forwarded-host": "localhost:8080" }, true],
+    [{ host: "127.0.0.1", "x-forwarded-host": "localhost, evil.example.com" }, false],
+  ])("addressed as %j is answered: %s", async (headers, isAnswered) => {
+    const status = await statusOf(harness, headers);
+    if (isAnswered) expect(status).toBe(200);
+    else expect([400, 403]).toContain(status);
+  });
+
+  it("answers any name where the operator allows it", async () => {
+    await using open = await startHarness({ env: { LOCAL_ALLOW_REMOTE: "true" } });
+    expect(await statusOf(open, { host: "jennah.example.com" })).toBe(200);
+  });
+});
+
+describe("whatever arrives", () => {
+  it.each([
+    ["no Host", `POST ${SERVICE}/SubmitJob HTTP/1.0\r\nContent-Type: application/json\r\n\r\n`],
+    ["a Host that is none", `POST ${SERVICE}/SubmitJob HTTP/1.1\r\nHost: a b:c\r\nContent-Length: 0\r\n\r\n`],
+    [
+      "half a request",
+      `POST ${SERVICE}/SubmitJob HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{"im`,
+    ],
+    ["noise", "\u0000\u0001\u0002 noise\r\n\r\n"],
+  ])("%s is answered or closed, and the worker goes on", async (_, bytes) => {
+    await new Promise<void>((resolve) => {
+      const socket = connectTcp(Number(new URL(harness.url).port), "127.0.0.1", () => {
+        socket.write(bytes);
+        socket.end();
+      });
+      socket.resume();
+      socket.on("error", () => undefined);
+      socket.on("close", () => resolve());
+    });
+    expect((await harness.post("SubmitJob", OK)).status).toBe(200);
+  });
+});
+
+describe("a start that fails", () => {
+  it("for a taken port names the setting and exits 1, with nothing touched", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address() as AddressInfo;
+    const failure = await startHarness({ env: { WORKER_PORT: String(port) } }).catch(
+      (error: unknown) => error,
+    );
+    taken.close();
+    expect(failure).toBeInstanceOf(StartupError);
+    expect(String(failure)).toContain("WORKER_PORT");
+    expect(failure).toMatchObject({ exitCode: 1 });
+  });
+
+  it("for its database says so in the words that operators know", async () => {
+    const logs: string[] = [];
+    const failure = await startHarness({ dbPath: "/dev/null/jennah.db", logs }).catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toBeInstanceOf(Error);
+    expect(logs.join()).toContain("Failed to create database client");
+  });
+
+  it("the log of a good one has the words that operators know", () => {
+    const messages = harness.logs.map((line) => JSON.parse(line).msg);
+    expect(messages).toContain("Starting worker...");
+    expect(messages).toContain(`Worker listening on 127.0.0.1:${new URL(harness.url).port}`);
+  });
+});
+
+/** A request whose Host is what the test says. */
+function statusOf(of: Harness, headers: Record<string, string>): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const asked = httpRequest(`${of.url}/health`, { headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
+}
