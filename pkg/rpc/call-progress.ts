@@ -5,7 +5,7 @@ import { CallerError, InvalidArgumentError } from "#pkg/errors/index.ts";
 import { TENANT_HEADER, tenantIdFault } from "#pkg/job/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import { type Call, callKey } from "./call.ts";
-import { toConnectError } from "./errors.ts";
+import { MAX_TOLD_VIOLATIONS, toConnectError } from "./errors.ts";
 import { refuseUnknownFields } from "./unknown-fields.ts";
 
 /** How a call ended, for metrics. */
@@ -20,8 +20,11 @@ export interface CallEnd {
 export interface CallOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Called before a body is read, with the tenant known to be well-formed; throws what keeps the call from being served. */
-  readonly gate: () => void;
+  /**
+   * Awaited before a body is read, once the tenant is known to be well-formed: resolves when calls can be served, rejects
+   * with what keeps them from it. A caller's deadline ends the wait.
+   */
+  readonly gate: () => Promise<void>;
   readonly onEnd: (end: CallEnd) => void;
 }
 
@@ -34,7 +37,7 @@ interface Progress {
 const progressOf = new WeakMap<Call, Progress>();
 
 /** Runs with a call's headers known and its body unread. Whatever it throws is what the caller is told. */
-export function enterCall(options: CallOptions, context: HandlerContext): void {
+export async function enterCall(options: CallOptions, context: HandlerContext): Promise<void> {
   const rpc = context.method.name;
   const { requestId, log } = context.values.get(callKey) ?? { requestId: "", log: options.log };
   const tenant = context.requestHeader.get(TENANT_HEADER);
@@ -49,7 +52,7 @@ export function enterCall(options: CallOptions, context: HandlerContext): void {
   track(options, context, call);
   if (fault !== undefined) throw toConnectError(fault, requestId);
   try {
-    options.gate();
+    await untilAborted(options.gate(), context.signal, call.log);
   } catch (error) {
     throw toConnectError(error, requestId);
   }
@@ -118,8 +121,8 @@ function logEnd(log: Logger, code: string, kind: Code, error: unknown): void {
   }
   // A caller's mistake is told by names alone: its words may hold what it sent.
   const reason = error instanceof CallerError ? error.reason : undefined;
-  const fields =
-    error instanceof InvalidArgumentError ? error.violations.map(({ field }) => field) : undefined;
+  const violations = error instanceof InvalidArgumentError ? error.violations : undefined;
+  const fields = violations?.slice(0, MAX_TOLD_VIOLATIONS).map(({ field }) => field);
   log.info({ code, reason, fields }, "call refused");
 }
 

@@ -11,13 +11,14 @@ import {
   UnauthenticatedError,
   UnavailableError,
 } from "#pkg/errors/index.ts";
-import { badRequest, type ErrorDetail, errorInfo, retryInfo } from "./google-rpc.ts";
+import { badRequest, errorInfo, retryInfo } from "./google-rpc.ts";
 
 const DEFAULT_RETRY_AFTER_MS = 1000;
+/** How many violations are told in full: over gRPC they travel in a trailer, of which clients take no more than 8 KiB. */
+export const MAX_TOLD_VIOLATIONS = 16;
 
 /** The code of each class that a caller can mend. */
 const CALLER_CODES = [
-  [InvalidArgumentError, Code.InvalidArgument],
   [UnauthenticatedError, Code.Unauthenticated],
   [PermissionDeniedError, Code.PermissionDenied],
   [NotFoundError, Code.NotFound],
@@ -35,9 +36,8 @@ const CALLER_CODES = [
 export function toConnectError(error: unknown, requestId: string): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof CallerError) {
-    const details: ErrorDetail[] = [errorInfo(error.reason)];
-    if (error instanceof InvalidArgumentError) details.unshift(badRequest(error.violations));
-    return new ConnectError(error.message, callerCode(error), undefined, details, error);
+    if (error instanceof InvalidArgumentError) return invalidArgument(error);
+    return new ConnectError(error.message, callerCode(error), undefined, [errorInfo(error.reason)], error);
   }
   if (error instanceof UnavailableError) return unavailable(error);
   if (error instanceof DOMException && error.name === "AbortError") {
@@ -45,6 +45,15 @@ export function toConnectError(error: unknown, requestId: string): ConnectError 
   }
   const words = `internal error; the log tells more under the request id ${requestId}`;
   return new ConnectError(words, Code.Internal, undefined, undefined, error);
+}
+
+function invalidArgument(error: InvalidArgumentError): ConnectError {
+  const { violations, reason } = error;
+  const told = violations.slice(0, MAX_TOLD_VIOLATIONS);
+  const words = told.map(({ field, description }) => `${field}: ${description}`);
+  if (told.length < violations.length) words.push(`and ${violations.length - told.length} more`);
+  const details = [badRequest(told), errorInfo(reason)];
+  return new ConnectError(words.join("; "), Code.InvalidArgument, undefined, details, error);
 }
 
 function callerCode(error: CallerError): Code {

@@ -1,7 +1,7 @@
 import { DeploymentService } from "#gen/jennah/v1/deployment_service_pb.js";
 import type { BatchProvider } from "#pkg/batch/index.ts";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
-import { UnavailableError } from "#pkg/errors/index.ts";
+import { InvariantError, UnavailableError } from "#pkg/errors/index.ts";
 import { createService, type Service } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import { createRpcHandler } from "#pkg/rpc/index.ts";
@@ -43,6 +43,9 @@ export function createWorker(options: WorkerOptions): Worker {
   const log = options.log.child({ worker_id: workerId });
   const store = createGatheredStore(options.store);
   const draining = new AbortController();
+  const started = Promise.withResolvers<void>();
+  // Calls await it, if there are any.
+  started.promise.catch(() => undefined);
   let engine: Engine | undefined;
   let api: Api | undefined;
   const undo: (() => Promise<void>)[] = [];
@@ -63,7 +66,8 @@ export function createWorker(options: WorkerOptions): Worker {
     log,
     maxRequestBytes: settings.MAX_REQUEST_BYTES,
     routes: (router) => router.service(DeploymentService, createDeploymentService(startedApi)),
-    gate: () => void startedApi(),
+    // Calls that come while the worker starts wait: a moment later they are served, while a refusal would be final.
+    gate: () => started.promise,
     onEnd: metrics.observeCall,
     fallback: createSideRoutes({ metrics, readiness, log }),
   });
@@ -73,7 +77,8 @@ export function createWorker(options: WorkerOptions): Worker {
   ended.promise.catch(() => undefined);
 
   function startedApi(): Api {
-    if (api === undefined) throw new UnavailableError(NotReady.Starting, "the worker is starting");
+    if (api === undefined)
+      throw new InvariantError("a call passed the gate of a worker that has not started");
     return api;
   }
 
@@ -109,6 +114,7 @@ export function createWorker(options: WorkerOptions): Worker {
       engine.ended.catch(ended.reject);
       await begin(engine.service);
       api = createApi(foundation, engine);
+      started.resolve();
       log.info({}, `Worker listening on ${settings.WORKER_HOST}:${port.address().port}`);
     },
     async drain(signal) {
@@ -120,6 +126,7 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     async stop() {
       draining.abort();
+      started.reject(new UnavailableError(NotReady.Starting, "the worker could not start"));
       const faults: unknown[] = [];
       for (const stop of undo.reverse()) {
         await stop().catch((error: unknown) => faults.push(error));

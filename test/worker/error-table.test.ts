@@ -218,6 +218,16 @@ describe("every row of the error table, over gRPC", () => {
     expectDetails(detailsOfError(error), field, reason);
   });
 
+  it("a thousand violations are told in few enough bytes for a trailer", async () => {
+    const client = clientOf(harness.grpc);
+    const bad = { imageUri: "a", entrypoint: "b", commands: Array<string>(1000).fill("\0") };
+    const error = await failureOf(client.submitJob(bad, { headers: TENANT }));
+    expect(error.code).toBe(Code.InvalidArgument);
+    expect(error.rawMessage).toContain("and 984 more");
+    const trailer = String(error.metadata.get("grpc-status-details-bin")).length;
+    expect(trailer + encodeURIComponent(error.rawMessage).length).toBeLessThan(8192);
+  });
+
   it("an unknown job", async () => {
     const client = clientOf(harness.grpc);
     for (const call of [client.getJob, client.cancelJob, client.deleteJob, client.retryJob]) {

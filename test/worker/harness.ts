@@ -39,6 +39,8 @@ export interface HarnessOptions {
   readonly begin?: Begin;
   /** Where log lines go; for a start that fails. */
   readonly logs?: string[];
+  /** Awaited before the term begins, with the URL of a worker that is still starting. */
+  readonly beforeTerm?: (url: string) => Promise<void>;
   /** Begin no term: the worker lives, and owns nothing. */
   readonly withoutTerm?: boolean;
 }
@@ -128,6 +130,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       service: createService({
         name: "engine",
         async start() {
+          await options.beforeTerm?.(`http://127.0.0.1:${worker.address().port}`);
           if (options.withoutTerm !== true)
             owner = await beginTerm(foundation.store, workerId, provider.target);
           workers = await foundation.store.readWorkers();

@@ -118,6 +118,36 @@ describe("whatever arrives", () => {
   });
 });
 
+describe("while a worker starts", () => {
+  it("probes are told so, and calls wait for it instead of being refused", async () => {
+    const go = Promise.withResolvers<void>();
+    const port = Promise.withResolvers<string>();
+    const starting = startHarness({
+      beforeTerm: (url) => {
+        port.resolve(url);
+        return go.promise;
+      },
+    });
+    const url = await port.promise;
+    const probe = await fetch(`${url}/ready`);
+    expect([probe.status, await probe.json()]).toEqual([503, { ready: false, reason: "STARTING" }]);
+    const call = fetch(`${url}${SERVICE}/SubmitJob`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Tenant-Id": "early" },
+      body: JSON.stringify(OK),
+    });
+    const hurried = await fetch(`${url}${SERVICE}/ListJobs`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Tenant-Id": "early", "Connect-Timeout-Ms": "100" },
+      body: "{}",
+    });
+    expect(await hurried.json()).toMatchObject({ code: "deadline_exceeded" });
+    go.resolve();
+    await using _ = await starting;
+    expect((await call).status).toBe(200);
+  });
+});
+
 describe("a start that fails", () => {
   it("for a taken port names the setting and exits 1, with nothing touched", async () => {
     const taken = createServer();
