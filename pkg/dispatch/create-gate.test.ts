@@ -48,6 +48,19 @@ describe("the gate before creates", () => {
     expect(gate.isBackingOff).toBe(false);
   });
 
+  it("a timer that fires before the clock says so strands nobody", async () => {
+    const manual = createManualClock();
+    const early = { ...manual, timer: (ms: number, callback: () => void) => manual.timer(ms - 1, callback) };
+    const gate = createCreateGate({ clock: early, entropy: createSeededEntropy(1), places: 1 });
+    gate.refused(5_000);
+    let entered = false;
+    void gate.enter(5, never).then(() => {
+      entered = true;
+    });
+    await manual.advance(5_010);
+    expect(entered).toBe(true);
+  });
+
   it("who gives up waiting takes no place", async () => {
     const { gate } = gateOf(1);
     const leave = await gate.enter(5, never);

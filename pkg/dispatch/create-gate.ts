@@ -43,6 +43,13 @@ export function createCreateGate(options: CreateGateOptions): CreateGate {
     return closedUntilMs > clock.monotonicMs();
   }
 
+  /** Timers may fire a blink before the clock says so; then once more. */
+  function admitWhenOpen(): void {
+    reopening?.cancel();
+    if (isBackingOff()) reopening = clock.timer(closedUntilMs - clock.monotonicMs(), admitWhenOpen);
+    else admit();
+  }
+
   function admit(): void {
     while (inside < places && waiting.size > 0 && !isBackingOff()) {
       const next = [...waiting].reduce((best, each) => (isBefore(each, best) ? each : best));
@@ -87,8 +94,7 @@ export function createCreateGate(options: CreateGateOptions): CreateGate {
       refusals += 1;
       const rest = Math.max(retryAfterMs ?? 0, backoffMs(REFUSAL_BACKOFF, refusals, entropy));
       closedUntilMs = Math.max(closedUntilMs, clock.monotonicMs() + rest);
-      reopening?.cancel();
-      reopening = clock.timer(closedUntilMs - clock.monotonicMs(), admit);
+      admitWhenOpen();
       return clock.nowMs() + rest;
     },
     accepted() {

@@ -1,12 +1,5 @@
 import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
-import {
-  CreatePhase,
-  createJobId,
-  JOB_LEVEL,
-  JobStatus,
-  KIND_CONTAINER,
-  type Owner,
-} from "#pkg/job/index.ts";
+import { CreatePhase, createJobId, JOB_LEVEL, JobStatus, KIND_CONTAINER } from "#pkg/job/index.ts";
 import type { NewJob } from "#pkg/store/index.ts";
 
 /** A row to insert: PENDING, INTENDED, of the target `test/target`, without an owner unless one is given. */
