@@ -24,6 +24,11 @@ export interface Clock {
 /** setTimeout holds its delay in 32 bits and fires at once above. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** A whole number, since setTimeout drops fractions and would fire early. */
+function delayOf(ms: number): number {
+  return Math.min(Math.max(Math.ceil(ms), 0), LONGEST_TIMER_MS);
+}
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -35,18 +40,15 @@ export const systemClock: Clock = {
         clearTimeout(handle);
         reject(signal?.reason);
       };
-      const handle = setTimeout(
-        () => {
-          signal?.removeEventListener("abort", onAbort);
-          resolve();
-        },
-        Math.min(Math.max(ms, 0), LONGEST_TIMER_MS),
-      );
+      const handle = setTimeout(() => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      }, delayOf(ms));
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   },
   timer(ms, callback) {
-    const handle = setTimeout(callback, Math.min(Math.max(ms, 0), LONGEST_TIMER_MS));
+    const handle = setTimeout(callback, delayOf(ms));
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },

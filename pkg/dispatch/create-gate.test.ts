@@ -50,7 +50,10 @@ describe("the gate before creates", () => {
 
   it("a timer that fires before the clock says so strands nobody", async () => {
     const manual = createManualClock();
-    const early = { ...manual, timer: (ms: number, callback: () => void) => manual.timer(ms - 1, callback) };
+    const early = {
+      ...manual,
+      timer: (ms: number, callback: () => void) => manual.timer(ms > 1 ? ms - 1 : ms, callback),
+    };
     const gate = createCreateGate({ clock: early, entropy: createSeededEntropy(1), places: 1 });
     gate.refused(5_000);
     let entered = false;
