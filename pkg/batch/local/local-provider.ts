@@ -1,8 +1,8 @@
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import {
   type BatchCapabilities,
   type BatchProvider,
@@ -170,7 +170,8 @@ async function tryOut(
     await takeLink(probe, nonce, "probe");
     await syncFolder(probe);
     const [program, ...args] = shell;
-    await promisify(execFile)(program, [...args, "-c", ":"], { env: {} });
+    const [code] = await once(spawn(program, [...args, "-c", ":"], { env: {}, stdio: "ignore" }), "close");
+    if (code !== 0) throw new Error(`${shell.join(" ")} does not run (exit code ${code})`);
     const processes = await openProcessTable();
     if (!(await processes.startTimes([process.pid])).has(process.pid))
       throw new Error("the process table does not show this process");
