@@ -92,7 +92,7 @@ export function createCreateGate(options: CreateGateOptions): CreateGate {
     },
     refused(retryAfterMs) {
       refusals += 1;
-      const rest = Math.max(retryAfterMs ?? 0, backoffMs(REFUSAL_BACKOFF, refusals, entropy));
+      const rest = Math.max(Math.ceil(retryAfterMs ?? 0), backoffMs(REFUSAL_BACKOFF, refusals, entropy));
       closedUntilMs = Math.max(closedUntilMs, clock.monotonicMs() + rest);
       admitWhenOpen();
       return clock.nowMs() + rest;
