@@ -2,7 +2,11 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SubmitJobRequestSchema } from "#gen/jennah/v1/deployment_service_pb.js";
+import {
+  DeleteJobRequestSchema,
+  GetJobRequestSchema,
+  SubmitJobRequestSchema,
+} from "#gen/jennah/v1/deployment_service_pb.js";
 import { JobSchema } from "#gen/jennah/v1/job_pb.js";
 import { systemEntropy } from "#pkg/clock/index.ts";
 import {
@@ -112,6 +116,11 @@ describe("canonical requests", () => {
       { commands: ["ab"] },
     ];
     expect(new Set(all.map(text)).size).toBe(all.length);
+    // Keys are shared by several RPCs, and what was called is part of what was asked.
+    const [get, remove] = [GetJobRequestSchema, DeleteJobRequestSchema].map((schema) =>
+      canonicalRequest(schema, create(schema, { jobId: "a" })),
+    );
+    expect(get).not.toBe(remove);
   });
 });
 

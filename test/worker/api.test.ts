@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
@@ -81,6 +84,25 @@ describe("SubmitJob", () => {
     expect((await harness.post("ListJobs", { labels: { run: "hundred" } })).body.jobs).toHaveLength(1);
   });
 
+  it("the same key a hundred times at once at two workers makes one job", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "jennah-two-"));
+    const dbPath = join(folder, "two.db");
+    const workers = [
+      await startHarness({ dbPath, workerId: "worker-1" }),
+      await startHarness({ dbPath, workerId: "worker-2" }),
+    ];
+    const key = { "Idempotency-Key": "both" };
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => workers.map((worker) => worker.post("SubmitJob", OK, key))).flat(),
+    );
+    expect(new Set(answers.map(({ body }) => body.job_id)).size).toBe(1);
+    for (const worker of workers) {
+      expect((await worker.post("ListJobs", {})).body.jobs).toHaveLength(1);
+      await worker[Symbol.asyncDispose]();
+    }
+    await rm(folder, { recursive: true });
+  });
+
   it("a repeat is the same request in whatever order and encoding its fields came", async () => {
     const headers = { ...TENANT, "Idempotency-Key": "orders" };
     const first = await harness.post("SubmitJob", { ...OK, env_vars: { A: "1", B: "2" } }, headers);
@@ -158,12 +180,21 @@ describe("SubmitJob", () => {
     expect(past.body.worker_assigned).toBe("worker-1");
   });
 
-  it("a full worker, and one without a term, commits without owning", async () => {
-    await using idle = await startHarness({ withoutTerm: true });
+  it.each([
+    ["without a term", { withoutTerm: true }],
+    ["that is full", { env: { WORKER_MAX_ACTIVE_JOBS: "2" }, activeJobs: 2 }],
+  ])("a worker %s commits without owning", async (_, options) => {
+    await using idle = await startHarness(options);
     const answer = await idle.post("SubmitJob", OK);
     expect(answer.body.worker_assigned).toBeUndefined();
     const { job } = (await idle.post("GetJob", { job_id: answer.body.job_id })).body;
+    expect(job).toMatchObject({ status: "PENDING", target: idle.target });
     expect(job.wait_reason).toBeUndefined();
+  });
+
+  it("a worker with one place left takes the job", async () => {
+    await using busy = await startHarness({ env: { WORKER_MAX_ACTIVE_JOBS: "2" }, activeJobs: 1 });
+    expect((await busy.post("SubmitJob", OK)).body.worker_assigned).toBe("worker-1");
   });
 
   it("waits for the cloud's answer no longer than wait_seconds, and then says PENDING", async () => {

@@ -1,4 +1,8 @@
+import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -101,14 +105,14 @@ describe("every row of the error table, over JSON", () => {
   });
 
   it("bytes that are not UTF-8 are not replaced in silence", async () => {
-    const body = Buffer.concat([
-      Buffer.from('{"image_uri":"alpine","name":"'),
-      Buffer.of(0xff),
-      Buffer.from('"}'),
-    ]);
-    const headers = { "Content-Type": "application/json", ...TENANT };
-    const response = await fetch(`${harness.url}${SERVICE}/SubmitJob`, { method: "POST", headers, body });
-    expect((await answerOf(response)).body.code).toBe("invalid_argument");
+    const submit = async (name: Uint8Array) => {
+      const json = JSON.stringify({ ...OK, name: "?" }).split("?");
+      const body = Buffer.concat([Buffer.from(json[0] ?? ""), name, Buffer.from(json[1] ?? "")]);
+      const headers = { "Content-Type": "application/json", ...TENANT };
+      return answerOf(await fetch(`${harness.url}${SERVICE}/SubmitJob`, { method: "POST", headers, body }));
+    };
+    expect((await submit(Buffer.from("ü"))).status).toBe(200);
+    expect((await submit(Buffer.of(0xff))).body.code).toBe("invalid_argument");
   });
 
   it.each(["GetJob", "CancelJob", "DeleteJob", "RetryJob"])("%s of an unknown job", async (method) => {
@@ -176,6 +180,23 @@ describe("every row of the error table, over JSON", () => {
     expect([answer.status, answer.body.code]).toEqual([504, "deadline_exceeded"]);
     // What was committed stays committed.
     expect((await slow.post("ListJobs", {})).body.jobs).toHaveLength(1);
+  });
+
+  it("the caller's deadline, while another process holds the store", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "jennah-locked-"));
+    const dbPath = join(folder, "locked.db");
+    const locked = await startHarness({ dbPath });
+    const other = new DatabaseSync(dbPath);
+    other.exec("BEGIN IMMEDIATE");
+    const answer = await locked.post("SubmitJob", OK, { "Connect-Timeout-Ms": "300" });
+    expect(answer.body.code).toBe("deadline_exceeded");
+    other.exec("ROLLBACK");
+    other.close();
+    // The write went on without its caller, and the worker with it.
+    expect((await locked.post("SubmitJob", OK)).status).toBe(200);
+    expect((await locked.post("ListJobs", {})).body.jobs).toHaveLength(2);
+    await locked[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true });
   });
 
   it("the store down", async () => {

@@ -39,6 +39,8 @@ export interface HarnessOptions {
   readonly begin?: Begin;
   /** Where log lines go; for a start that fails. */
   readonly logs?: string[];
+  /** How many jobs the worker has already. Default 0. */
+  readonly activeJobs?: number;
   /** Awaited before the term begins, with the URL of a worker that is still starting. */
   readonly beforeTerm?: (url: string) => Promise<void>;
   /** Begin no term: the worker lives, and owns nothing. */
@@ -124,7 +126,11 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
         },
         noteLostAnswer: () => undefined,
       },
-      dispatcher: { begin, requested: (job) => void requested.push(job), activeJobs: 0 },
+      dispatcher: {
+        begin,
+        requested: (job) => void requested.push(job),
+        activeJobs: options.activeJobs ?? 0,
+      },
       retire: () => undefined,
       ended: new Promise(() => undefined),
       service: createService({

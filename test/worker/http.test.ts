@@ -1,6 +1,7 @@
 import { createServer, request as httpRequest } from "node:http";
 import { type AddressInfo, connect as connectTcp } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createSeededEntropy } from "#pkg/clock/index.ts";
 import { StartupError } from "#pkg/errors/index.ts";
 import { type Harness, SERVICE, startHarness } from "./harness.ts";
 
@@ -118,6 +119,29 @@ describe("whatever arrives", () => {
   });
 });
 
+describe("10,000 random byte strings", () => {
+  const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  const request = Buffer.from(
+    `POST ${SERVICE}/SubmitJob HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n`,
+  );
+
+  it("are answered or closed, and the worker goes on", { timeout: 60_000 }, async () => {
+    const port = Number(new URL(harness.url).port);
+    const entropy = createSeededEntropy(20_240_601);
+    let left = 10_000;
+    const lane = async () => {
+      while (left-- > 0) {
+        // A third of them get past the first look, as either protocol.
+        const start = [Buffer.alloc(0), preface, request][left % 3] ?? preface;
+        const noise = entropy.bytes(Math.floor(entropy.uniform() * 200));
+        await untilAnsweredOrClosed(port, Buffer.concat([start, noise]));
+      }
+    };
+    await Promise.all(Array.from({ length: 32 }, lane));
+    expect((await harness.post("SubmitJob", OK)).status).toBe(200);
+  });
+});
+
 describe("while a worker starts", () => {
   it("probes are told so, and calls wait for it instead of being refused", async () => {
     const go = Promise.withResolvers<void>();
@@ -187,5 +211,15 @@ function statusOf(of: Harness, headers: Record<string, string>): Promise<number 
     });
     asked.on("error", reject);
     asked.end();
+  });
+}
+
+/** Sends bytes and no more; resolves with the first bytes of an answer, or when the connection is closed without any. */
+function untilAnsweredOrClosed(port: number, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connectTcp(port, "127.0.0.1", () => socket.end(bytes));
+    socket.on("data", () => socket.destroy());
+    socket.on("error", () => undefined);
+    socket.on("close", () => resolve());
   });
 }
