@@ -50,7 +50,7 @@ function unaryReply(error: ConnectError): ErrorReply {
 function connectStreamReply(contentType: string, error: ConnectError): ErrorReply {
   const end = JSON.stringify(endStreamToJson(new Headers(), error, JSON_OPTIONS));
   const body = envelope(endStreamFlag, Buffer.from(end));
-  return streamReply(contentType, error, body);
+  return streamReply(contentType, body);
 }
 
 /** Without a message the trailers go as headers ("Trailers-Only"), over HTTP/1.1 too. */
@@ -65,15 +65,12 @@ function grpcReply(contentType: string, error: ConnectError): ErrorReply {
 function grpcWebReply(contentType: string, error: ConnectError, isText: boolean): ErrorReply {
   const trailer = setTrailerStatus(new Headers(), error);
   const frame = envelope(trailerFlag, Buffer.from(trailerSerialize(trailer)));
-  return streamReply(contentType, error, isText ? Buffer.from(frame.toString("base64")) : frame);
+  return streamReply(contentType, isText ? Buffer.from(frame.toString("base64")) : frame);
 }
 
-/** What the error's headers say to whatever stands between (`Retry-After`) is said as headers as well. */
-function streamReply(contentType: string, error: ConnectError, body: Buffer): ErrorReply {
+/** The error's own headers are in the body; said twice, a client would read them joined. */
+function streamReply(contentType: string, body: Buffer): ErrorReply {
   const headers = ["content-type", contentType, "content-length", String(body.length)];
-  error.metadata.forEach((value, name) => {
-    headers.push(name, value);
-  });
   return { status: 200, headers, body };
 }
 

@@ -1,0 +1,114 @@
+import type { ClientHttp2Stream } from "node:http2";
+import type { Clock } from "#pkg/clock/index.ts";
+import { ResetCode } from "./caller.ts";
+import type { Http2Sessions, WorkerSession } from "./http2-sessions.ts";
+import type { Outgoing, Visit, VisitListener } from "./visit.ts";
+
+const END_STREAM = 1;
+
+/** Sends a call over HTTP/2: the only way on which both sides can talk at once, and trailers come through. */
+export function visitHttp2(
+  sessions: Http2Sessions,
+  authority: string,
+  clock: Clock,
+  call: Outgoing,
+  listener: VisitListener,
+): Visit {
+  const entry = sessions.acquire();
+  let isOver = false;
+  let hasHead = false;
+  let trailers: string[] | undefined;
+  let cause: Error | undefined;
+
+  const stream = entry.session.request(
+    [":method", call.method, ":path", call.path, ":authority", authority, ":scheme", "http", ...call.headers],
+    { endStream: false },
+  );
+  entry.openStreams++;
+
+  stream.on("response", (headers, flags, rawHeaders) => {
+    if (isOver) return;
+    hasHead = true;
+    listener.head(headers[":status"] ?? 0, rawHeaders, (flags & END_STREAM) !== 0);
+  });
+  stream.on("data", (chunk: Buffer) => {
+    if (!isOver) listener.data(chunk);
+  });
+  stream.on("trailers", (_headers, _flags, rawHeaders) => {
+    trailers = rawHeaders;
+  });
+  stream.on("end", () => void finish());
+  stream.on("error", (error) => {
+    cause = error;
+  });
+  stream.on("close", () => {
+    entry.openStreams--;
+    if (isOver) return;
+    // A stream that the worker reset with NO_ERROR after its whole reply has ended before.
+    if (hasHead && stream.rstCode === ResetCode.NoError && stream.readableEnded && !wasCut(stream)) end();
+    else fail();
+  });
+
+  /** The data ended; trailers are told after that, within the same turn of the event loop, or there are none. */
+  async function finish(): Promise<void> {
+    if (trailers === undefined) await clock.yield();
+    // `end` comes after a reset too, and then nothing is whole.
+    if (wasCut(stream) || stream.rstCode !== ResetCode.NoError || !hasHead) return;
+    end();
+  }
+
+  function end(): void {
+    if (isOver) return;
+    isOver = true;
+    detachBody();
+    listener.end(trailers ?? []);
+    // The reply is whole; a worker that still waits for the rest of the request need not.
+    if (!stream.closed && !stream.writableEnded) stream.close(ResetCode.NoError);
+  }
+
+  function fail(): void {
+    isOver = true;
+    detachBody();
+    const { rstCode } = stream;
+    listener.failed({
+      wasRefused: wasRefused(stream, entry),
+      resetCode: rstCode === ResetCode.NoError ? undefined : rstCode,
+      cause: cause ?? new Error(`the worker closed the stream with code ${rstCode}`),
+    });
+  }
+
+  const detachBody = send(stream, call);
+  return {
+    cancel(code) {
+      if (isOver) return;
+      isOver = true;
+      detachBody();
+      stream.close(code);
+    },
+    pause: () => void stream.pause(),
+    resume: () => void stream.resume(),
+  };
+}
+
+/** Returns what stops the sending. */
+function send(stream: ClientHttp2Stream, { body }: Outgoing): () => void {
+  if (Buffer.isBuffer(body)) {
+    stream.end(body);
+    return () => undefined;
+  }
+  stream.on("drain", () => body.resume());
+  return body.attach({
+    write: (chunk) => (stream.writable ? stream.write(chunk) : false),
+    end: () => void stream.end(),
+  });
+}
+
+function wasCut(stream: ClientHttp2Stream): boolean {
+  return stream.aborted || stream.errored !== null;
+}
+
+/** Never sent, or the worker said that it took nothing of it. */
+function wasRefused(stream: ClientHttp2Stream, entry: WorkerSession): boolean {
+  if (stream.id === undefined || stream.rstCode === ResetCode.RefusedStream) return true;
+  return entry.goawayLastId !== undefined && stream.id > entry.goawayLastId;
+}

@@ -1,0 +1,77 @@
+import { Pool } from "undici";
+import type { Clock } from "#pkg/clock/index.ts";
+import { visitHttp1 } from "./http1-visit.ts";
+import { createHttp2Sessions, type Http2Sessions } from "./http2-sessions.ts";
+import { visitHttp2 } from "./http2-visit.ts";
+import type { Outgoing, Visit, VisitListener } from "./visit.ts";
+
+/** Where a worker is. */
+export interface WorkerAddress {
+  /** Its name on the ring; keeps its tenants when its url changes. */
+  readonly name: string;
+  /** An origin: `http://host:8081`. */
+  readonly url: URL;
+}
+
+/** A call in flight at a worker. */
+export interface Guest {
+  /** The worker turned unready; whoever may, goes elsewhere. */
+  workerLost(): void;
+}
+
+/** A worker as the gateway sees it. */
+export interface Worker {
+  readonly name: string;
+  readonly isReady: boolean;
+  readonly guests: Set<Guest>;
+  /** Changes readiness; turning unready tells the guests. */
+  setReady(isReady: boolean): void;
+  visit(overHttp2: boolean, call: Outgoing, listener: VisitListener): Visit;
+  /** The status of its `/ready`. Rejects when it cannot be asked. */
+  probe(signal: AbortSignal): Promise<number>;
+  /** Closes its connections; what is in flight fails. */
+  destroy(): Promise<void>;
+}
+
+/** How long a connection may take to be made; a host that is gone answers nothing at all. */
+const CONNECT_MS = 3000;
+
+export function createWorker({ name, url }: WorkerAddress, clock: Clock): Worker {
+  const pool = new Pool(url.origin, {
+    // Deadlines are the callers' and the gateway's; a stream may be quiet for hours.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: CONNECT_MS, keepAlive: true },
+    // Workers keep a connection for longer, and say for how long: it is this side that closes an idle one.
+    keepAliveTimeout: 10_000,
+  });
+  const sessions: Http2Sessions = createHttp2Sessions(url, clock, CONNECT_MS);
+  const guests = new Set<Guest>();
+  let isReady = false;
+
+  return {
+    name,
+    get isReady() {
+      return isReady;
+    },
+    guests,
+    setReady(next) {
+      const wasReady = isReady;
+      isReady = next;
+      if (wasReady && !next) for (const guest of [...guests]) guest.workerLost();
+    },
+    visit: (overHttp2, call, listener) =>
+      overHttp2
+        ? visitHttp2(sessions, url.host, clock, call, listener)
+        : visitHttp1(pool, url.host, call, listener),
+    async probe(signal) {
+      const { statusCode, body } = await pool.request({ method: "GET", path: "/ready", signal });
+      await body.dump({ limit: 64 * 1024, signal });
+      return statusCode;
+    },
+    async destroy() {
+      sessions.destroy();
+      await pool.destroy();
+    },
+  };
+}
