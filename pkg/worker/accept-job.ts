@@ -71,6 +71,7 @@ function draft(api: Api, acceptance: Acceptance, context: HandlerContext): NewJo
   const isLater = spec.notBeforeMs !== undefined && spec.notBeforeMs > nowMs;
   const sealed = api.keyring.seal({ tenantId, jobId }, env);
   const [requestHash] = requestHashes(api.keyring, tenantId, acceptance.request);
+  const owner = isLater ? undefined : ownerFor(api, target);
   return {
     tenantId,
     jobId,
@@ -84,13 +85,14 @@ function draft(api: Api, acceptance: Acceptance, context: HandlerContext): NewJo
     idempotencyKey: repeat.idempotencyKey,
     status: JobStatus.Pending,
     attempt: 1,
-    createPhase: CreatePhase.Intended,
+    // Who owns it at once creates it at once: the same commit says that a create may begin, which saves one of its own.
+    createPhase: owner === undefined ? CreatePhase.Intended : CreatePhase.Begun,
     unstartedAttempts: 0,
     providerJobId: undefined,
     providerState: undefined,
     error: undefined,
     waitReason: isServed(api, target) ? undefined : NO_WORKER,
-    owner: isLater ? undefined : ownerFor(api, target),
+    owner,
     dueAtMs: isLater ? spec.notBeforeMs : undefined,
     cancelRequestedAtMs: undefined,
     deleteRequestedAtMs: undefined,

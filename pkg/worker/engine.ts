@@ -8,6 +8,7 @@ import { createOwnership, type Ownership } from "#pkg/ownership/index.ts";
 import { createInventory, createTracker, type Tracker } from "#pkg/tracking/index.ts";
 import type { Engine, Foundation } from "./ports.ts";
 import type { WorkerSettings } from "./settings.ts";
+import { createUpkeep } from "./upkeep.ts";
 
 export interface EngineOptions {
   readonly settings: WorkerSettings;
@@ -104,7 +105,13 @@ export function createEngine(options: EngineOptions, foundation: Foundation): En
   });
 
   return {
-    service: createGroup("engine", [ownership, dispatcher, tracker, inventory]),
+    service: createGroup("engine", [
+      ownership,
+      dispatcher,
+      tracker,
+      inventory,
+      createUpkeep({ store, clock, log }),
+    ]),
     ownership,
     dispatcher,
     retire: () => ownership.retire(),
