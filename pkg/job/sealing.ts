@@ -71,7 +71,7 @@ export function fingerprintOf(key: Uint8Array): string {
 export function createKeyring(keys: readonly Uint8Array[], entropy: Entropy): Keyring {
   const ring = keys.map((key) => {
     if (key.byteLength !== KEY_BYTES) throw new InvariantError(`a key has ${KEY_BYTES} bytes`);
-    return { id: fingerprintOf(key), key };
+    return { id: fingerprintOf(key), key, subkeys: new Map<string, Buffer>() };
   });
   const [first] = ring;
   if (first === undefined) throw new InvariantError("a keyring has at least one key");
@@ -100,7 +100,11 @@ export function createKeyring(keys: readonly Uint8Array[], entropy: Entropy): Ke
       return decrypt(jobKey(found.key, job), job, sealedEnv);
     },
     macs(purpose, text) {
-      return ring.map(({ id, key }) => ({ keyId: id, mac: macOf(key, purpose, text) }));
+      return ring.map(({ id, key, subkeys }) => {
+        const subkey = subkeys.get(purpose) ?? macKey(key, purpose);
+        subkeys.set(purpose, subkey);
+        return { keyId: id, mac: createHmac("sha256", subkey).update(text, "utf8").digest() };
+      });
     },
   };
 }
@@ -110,9 +114,9 @@ export function isSameMac(one: Uint8Array, other: Uint8Array): boolean {
   return one.byteLength === other.byteLength && timingSafeEqual(one, other);
 }
 
-function macOf(key: Uint8Array, purpose: string, text: string): Buffer {
-  const subkey = Buffer.from(hkdfSync("sha256", key, "", `jennah mac ${purpose}`, KEY_BYTES));
-  return createHmac("sha256", subkey).update(text, "utf8").digest();
+/** Purposes are few and known, so their keys are kept. */
+function macKey(key: Uint8Array, purpose: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", key, "", `jennah mac ${purpose}`, KEY_BYTES));
 }
 
 /** One key per job: a nonce drawn twice is harmless then, however many jobs a deployment ever has. */

@@ -49,9 +49,10 @@ export function checkWithProvider(api: Api, validated: Pick<ValidatedSpec, "spec
  * @throws AlreadyExistsError when the key or the id was used for something else.
  */
 export async function acceptJob(api: Api, acceptance: Acceptance, context: HandlerContext): Promise<Job> {
-  const { log } = callOf(context);
-  const fresh = draft(api, acceptance, context);
-  const result = await insert(api, acceptance, fresh);
+  const { log, tenantId } = callOf(context);
+  const hashes = requestHashes(api.keyring, tenantId, acceptance.request);
+  const fresh = draft(api, acceptance, tenantId, hashes[0]);
+  const result = await insert(api, fresh, hashes);
   if (result.kind === "conflict") throw conflictError(result.reason);
   const { job } = result;
   if (result.kind === "repeated" && !isUnbegun(job, fresh)) {
@@ -62,15 +63,13 @@ export async function acceptJob(api: Api, acceptance: Acceptance, context: Handl
   return job.owner === undefined ? job : await begin(api, job, acceptance.waitSeconds, context);
 }
 
-function draft(api: Api, acceptance: Acceptance, context: HandlerContext): NewJob {
+function draft(api: Api, acceptance: Acceptance, tenantId: string, requestHash: string): NewJob {
   const { spec, env, repeat, retryOf } = acceptance;
-  const { tenantId } = callOf(context);
   const nowMs = api.clock.nowMs();
   const jobId = repeat.jobId ?? createJobId(api.clock, api.entropy);
   const target = targetOf(api, acceptance);
   const isLater = spec.notBeforeMs !== undefined && spec.notBeforeMs > nowMs;
   const sealed = api.keyring.seal({ tenantId, jobId }, env);
-  const [requestHash] = requestHashes(api.keyring, tenantId, acceptance.request);
   const owner = isLater ? undefined : ownerFor(api, target);
   return {
     tenantId,
@@ -119,8 +118,7 @@ function isServed(api: Api, target: string): boolean {
  * the hash under each older key. Only a row that is there can conflict, so none of these inserts anything new, unless the
  * first was removed for good meanwhile.
  */
-async function insert(api: Api, { request }: Acceptance, fresh: NewJob): Promise<InsertResult> {
-  const hashes = requestHashes(api.keyring, fresh.tenantId, request);
+async function insert(api: Api, fresh: NewJob, hashes: readonly string[]): Promise<InsertResult> {
   let result: InsertResult = { kind: "conflict", reason: "DIFFERENT_REQUEST" };
   for (const requestHash of hashes) {
     result = await insertOne(api, { ...fresh, requestHash });
