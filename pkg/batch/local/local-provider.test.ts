@@ -8,7 +8,7 @@ import { BatchPhase, type BatchProvider, hasEnded } from "#pkg/batch/index.ts";
 import { createManualClock, systemClock } from "#pkg/clock/index.ts";
 import { StartupError } from "#pkg/errors/index.ts";
 import { openProcessTable } from "./process-table.ts";
-import { folderWithoutShim, newWorkdir, providerIn } from "./testing.ts";
+import { folderWithoutShim, newWorkdir, providerIn, testShell } from "./testing.ts";
 
 const ENDED = ({ phase }: { phase: BatchPhase }) => hasEnded(phase);
 const sh = (script: string) => ({ entrypoint: "/bin/sh", commands: ["-c", script] });
@@ -19,7 +19,7 @@ const groups: number[] = [];
 
 beforeAll(async () => {
   workdir = await newWorkdir();
-  provider = providerIn(workdir);
+  provider = providerIn(workdir, testShell());
   await provider.start();
 });
 afterEach(() => {
@@ -56,7 +56,7 @@ async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
   throw new Error("it never held");
 }
 
-/** Whether any process but a zombie is in the group. */
+/** Whether anything is left of the group; a zombie counts until init has reaped it. */
 function isAlive(group: number): boolean {
   try {
     process.kill(-group, 0);

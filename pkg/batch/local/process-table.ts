@@ -23,7 +23,7 @@ export async function openProcessTable(): Promise<ProcessTable> {
 }
 
 // Synchronously: the kernel answers from memory, in some ten microseconds, which a trip through the thread pool exceeds.
-function fromProc(pids: readonly number[]): ReadonlyMap<number, string> {
+export function fromProc(pids: readonly number[]): ReadonlyMap<number, string> {
   const alive = new Map<number, string>();
   for (const pid of pids) {
     const stat = readStat(pid);
@@ -47,7 +47,8 @@ function readStat(pid: number): string | undefined {
   }
 }
 
-async function fromPs(pids: readonly number[]): Promise<ReadonlyMap<number, string>> {
+/** The same without `/proc`. */
+export async function fromPs(pids: readonly number[]): Promise<ReadonlyMap<number, string>> {
   const alive = new Map<number, string>();
   if (pids.length === 0) return alive;
   const args = ["-o", "pid=,stat=,lstart=", "-p", pids.join(",")];

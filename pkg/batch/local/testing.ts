@@ -27,8 +27,14 @@ export function providerIn(workdir: string, more: Partial<LocalProviderOptions> 
   });
 }
 
+/** Another shell than /bin/sh, `busybox sh` say, to try by hand with LOCAL_TEST_SHELL. */
+export function testShell(): Pick<LocalProviderOptions, "shell"> {
+  const [program, ...args] = (process.env.LOCAL_TEST_SHELL ?? "").split(" ");
+  return program ? { shell: [program, ...args] } : {};
+}
+
 /** Each program appends a line to a file named after its batch job, outside of its folder, before it does anything else. */
-export async function openLocalHarness(shell?: LocalProviderOptions["shell"]): Promise<BatchHarness> {
+export async function openLocalHarness(): Promise<BatchHarness> {
   const base = await newWorkdir();
   const workdir = join(base, "work");
   const starts = join(base, "starts");
@@ -39,7 +45,7 @@ export async function openLocalHarness(shell?: LocalProviderOptions["shell"]): P
   });
   return {
     async open() {
-      const provider = providerIn(workdir, shell && { shell });
+      const provider = providerIn(workdir, testShell());
       await provider.start();
       return { provider, close: () => provider.stop() };
     },
