@@ -1,3 +1,6 @@
+/**
+ * One table over two encodings: longer than most files, because each row must stand beside its twin.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:http2";
 import { tmpdir } from "node:os";
