@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { eventually, never, requestFor, trusted } from "#pkg/batch/conformance/harness.ts";
-import { BatchPhase, type BatchProvider, hasEnded } from "#pkg/batch/index.ts";
+import { BatchPhase, type BatchProvider, hasEnded, TrustLapsedError } from "#pkg/batch/index.ts";
 import { createManualClock, systemClock } from "#pkg/clock/index.ts";
 import { StartupError } from "#pkg/errors/index.ts";
 import { openProcessTable } from "./process-table.ts";
@@ -237,6 +237,30 @@ describe("what a crash leaves", () => {
     expect(await eventually(provider, request.batchJobId, ENDED)).toMatchObject({
       phase: BatchPhase.Succeeded,
     });
+  });
+
+  test("trust that lapses between the name and the launch launches nothing, and is no refusal", async () => {
+    const request = requestFor(sh("exit 0"));
+    let asked = 0;
+    const fading = {
+      ...trusted(),
+      assertTrusted() {
+        asked += 1;
+        if (asked === 2) throw new TrustLapsedError();
+      },
+    };
+    expect(await provider.create(request, fading)).toMatchObject({ kind: "unknown" });
+    expect(await describeOne(request.batchJobId)).toMatchObject({ phase: BatchPhase.Queued });
+    expect(await provider.create(request, trusted())).toMatchObject({ kind: "accepted", adopted: false });
+    await eventually(provider, request.batchJobId, ENDED);
+  });
+
+  test("a deadline that has passed launches nothing", async () => {
+    const request = requestFor(sh("exit 0"));
+    const late = { ...trusted(), signal: AbortSignal.abort(new Error("deadline")) };
+    expect(await provider.create(request, late)).toMatchObject({ kind: "unknown" });
+    expect(await describeOne(request.batchJobId)).toMatchObject({ phase: BatchPhase.Queued });
+    await provider.terminate(request.batchJobId, never());
   });
 
   test("a name without a shim from before a restart of the machine is lost, not run again", async () => {
