@@ -7,4 +7,3 @@
  * strangers out: every caller can run any program here.
  */
 export { createLocalProvider, type LocalProviderOptions } from "./local-provider.ts";
-export { LOCAL_SETTINGS, LocalRuntime } from "./settings.ts";

@@ -258,7 +258,11 @@ describe("what a crash leaves", () => {
   test("a deadline that has passed launches nothing", async () => {
     const request = requestFor(sh("exit 0"));
     const late = { ...trusted(), signal: AbortSignal.abort(new Error("deadline")) };
-    expect(await provider.create(request, late)).toMatchObject({ kind: "unknown" });
+    // The deadline's own words: it was seen before the launch. A launch that is cut short tells of an abort.
+    expect(await provider.create(request, late)).toMatchObject({
+      kind: "unknown",
+      cause: { message: "deadline" },
+    });
     expect(await describeOne(request.batchJobId)).toMatchObject({ phase: BatchPhase.Queued });
     await provider.terminate(request.batchJobId, never());
   });
