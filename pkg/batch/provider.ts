@@ -57,7 +57,10 @@ export interface CreateRequest {
 export type CreateOutcome =
   /** The cloud has it, by this request or (`adopted`) by an earlier one. */
   | { readonly kind: "accepted"; readonly adopted: boolean; readonly state: BatchJobState }
-  /** A 4xx that says that this request can never succeed. `reason` UPPER_SNAKE_CASE, `message` the cloud's own words. */
+  /**
+   * A 4xx that says that this request can never succeed, or the name is another deployment's or tenant's, or a removed
+   * batch job's. `reason` UPPER_SNAKE_CASE, `message` the cloud's own words.
+   */
   | { readonly kind: "rejected"; readonly reason: string; readonly message: string }
   /** The cloud said no for now (quota, throttling), so this request made nothing. `reason` becomes the `wait_reason`. */
   | {
@@ -119,7 +122,10 @@ export interface BatchProvider {
    */
   terminate(batchJobId: string, signal: AbortSignal): Promise<void>;
 
-  /** Deletes an ended batch job with what it left. "Not found" counts as removed. */
+  /**
+   * Deletes an ended batch job with what it left. "Not found" counts as removed.
+   * @throws TrustLapsedError before anything was sent; UnavailableError when it has not ended, or the cloud does not answer.
+   */
   remove(batchJobId: string, permit: Permit): Promise<void>;
 
   /** All batch jobs of the deployment on this target that have not ended, page by page. */
