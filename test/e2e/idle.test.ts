@@ -1,0 +1,70 @@
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, expect, it } from "vitest";
+import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
+import { CreatePhase, JobStatus } from "#pkg/job/index.ts";
+import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
+import { createSqliteStore } from "#pkg/store/sqlite/index.ts";
+import { newJob } from "#test/support/new-job.ts";
+import { eventually } from "#test/support/node-process.ts";
+import { type Cluster, startCluster, TTL_MS } from "./cluster.ts";
+
+let cluster: Cluster;
+afterEach(() => cluster.stop());
+
+const FINISHED = 20_000;
+const RUNNING = 5_000;
+const GROUP = 200;
+const MEASURE_MS = 6_000;
+
+it("with 20,000 finished and 5,000 running rows an idle cluster writes O(workers) rows a second, and none of a job", async ({
+  annotate,
+}) => {
+  cluster = await startCluster();
+  const db = new DatabaseSync(cluster.dbPath, { readOnly: true });
+  const target = String(
+    db.prepare("SELECT json_extract(targets, '$[0]') AS target FROM workers LIMIT 1").get()?.target,
+  );
+  const log = createLogger({ level: LogLevel.Silent, format: LogFormat.Json });
+  const store = createSqliteStore({ path: cluster.dbPath, clock: systemClock, entropy: systemEntropy, log });
+  await store.start();
+  for (let made = 0; made < FINISHED + RUNNING; made += GROUP) {
+    const isFinished = made < FINISHED;
+    await store.insertJobs(
+      Array.from({ length: GROUP }, (_, index) =>
+        newJob({
+          tenantId: `tenant-${index % 20}`,
+          target,
+          status: isFinished ? JobStatus.Completed : JobStatus.Running,
+          createPhase: CreatePhase.Confirmed,
+          ...(isFinished && { owner: { workerId: "worker-1", term: 1 } }),
+        }),
+      ),
+    );
+  }
+  await store.stop();
+  const unowned = db.prepare("SELECT count(*) AS n FROM jobs WHERE owner_id IS NULL");
+  await eventually(
+    () => unowned.get()?.n,
+    (count) => count === 0,
+    30_000,
+  );
+
+  const jobs = db.prepare("SELECT count(*) AS n, sum(version) AS versions FROM jobs");
+  const events = db.prepare("SELECT count(*) AS n FROM events");
+  const beats = db.prepare("SELECT sum(beat) AS n FROM workers");
+  const before = { jobs: jobs.get(), events: events.get(), beats: Number(beats.get()?.n) };
+  // What is counted is what happens in a length of time.
+  await systemClock.sleep(MEASURE_MS);
+  expect(jobs.get()).toEqual(before.jobs);
+  expect(events.get()).toEqual(before.events);
+  const renewals = Number(beats.get()?.n) - before.beats;
+  const expected = cluster.workerNames.length * (MEASURE_MS / (TTL_MS / 3));
+  expect(renewals).toBeLessThanOrEqual(expected + cluster.workerNames.length);
+  expect(renewals).toBeGreaterThan(0);
+  await annotate(`rows written in ${MEASURE_MS / 1000} s: ${renewals}, all of them renewals`);
+
+  const page = await cluster.call<{ jobs: unknown[]; next_page_token: string }>("ListJobs", "tenant-1", {});
+  expect(page.body.jobs).toHaveLength(50);
+  expect(page.body.next_page_token).not.toBe("");
+  db.close();
+}, 120_000);
