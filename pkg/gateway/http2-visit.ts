@@ -44,17 +44,23 @@ export function visitHttp2(
   stream.on("close", () => {
     entry.openStreams--;
     if (isOver) return;
-    // A stream that the worker reset with NO_ERROR after its whole reply has ended before.
-    if (hasHead && stream.rstCode === ResetCode.NoError && stream.readableEnded && !wasCut(stream)) end();
+    if (isWhole()) end();
     else fail();
   });
 
   /** The data ended; trailers are told after that, within the same turn of the event loop, or there are none. */
   async function finish(): Promise<void> {
     if (trailers === undefined) await clock.yield();
-    // `end` comes after a reset too, and then nothing is whole.
-    if (wasCut(stream) || stream.rstCode !== ResetCode.NoError || !hasHead) return;
-    end();
+    // `end` comes after a reset too; `close` follows and tells.
+    if (isWhole()) end();
+  }
+
+  /**
+   * NO_ERROR is no reset: with it a worker says, after its whole reply, that it wants no more of the request. Node calls
+   * that stream `aborted`, since this side had not finished; a lost connection has the code CANCEL.
+   */
+  function isWhole(): boolean {
+    return hasHead && stream.rstCode === ResetCode.NoError && stream.errored === null;
   }
 
   function end(): void {
@@ -101,10 +107,6 @@ function send(stream: ClientHttp2Stream, { body }: Outgoing): () => void {
     write: (chunk) => (stream.writable ? stream.write(chunk) : false),
     end: () => void stream.end(),
   });
-}
-
-function wasCut(stream: ClientHttp2Stream): boolean {
-  return stream.aborted || stream.errored !== null;
 }
 
 /** Never sent, or the worker said that it took nothing of it. */

@@ -125,6 +125,8 @@ export function createPort(options: PortOptions): Port {
       },
       onHttp2(ready) {
         undecided.delete(ready);
+        // An `http.Server` leaves its sockets half open; a session would outlive its peer.
+        ready.allowHalfOpen = false;
         http2.emit("connection", ready);
       },
     });
