@@ -28,7 +28,7 @@ export interface GatewaySettings {
 }
 
 const DEFAULT_WORKER_PORT = 8081;
-const WORKER_NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+const WORKER_NAME = /^[A-Za-z0-9[][A-Za-z0-9._:[\]-]{0,127}$/;
 
 /** @throws ConfigError with all faults at once. */
 export function readGatewaySettings(env: Readonly<Record<string, string | undefined>>): GatewaySettings {
@@ -110,6 +110,6 @@ function parseWorker(item: string): WorkerAddress | undefined {
   if (!isOrigin) return undefined;
   // A bare host means the port that workers have by default; a url means what it says.
   if (!hasScheme && url.port === "" && !address.endsWith(":80")) url.port = String(DEFAULT_WORKER_PORT);
-  const name = givenName ?? url.host.replaceAll(/[[\]]/g, "");
+  const name = givenName ?? url.host;
   return WORKER_NAME.test(name) ? { name, url } : undefined;
 }

@@ -53,7 +53,7 @@ describe("ring", () => {
   );
 
   it("worker names made of addresses keep their words", () => {
-    const names = ["10.0.0.1:8081", "10.0.0.2:8081", "host:80"];
+    const names = ["10.0.0.1:8081", "10.0.0.2:8081", "host:80", "[::1]:8081"];
     expect([...createRing(names).workersOf("a")].sort()).toEqual([...names].sort());
     expect(createRing([]).workersOf("a")).toEqual([]);
   });

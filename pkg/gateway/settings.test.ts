@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError } from "#pkg/config/index.ts";
+import { readGatewaySettings } from "./settings.ts";
+
+const URLS = { WORKER_URLS: "http://a:1" };
+
+function workersOf(value: string) {
+  return readGatewaySettings({ WORKER_URLS: value }).workers.map(({ name, url }) => `${name} ${url.origin}`);
+}
+
+function faultsOf(env: Record<string, string>): readonly string[] {
+  try {
+    readGatewaySettings(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe("settings of the gateway", () => {
+  it("have the defaults of the design", () => {
+    expect(readGatewaySettings(URLS)).toMatchObject({
+      host: "0.0.0.0",
+      port: 8080,
+      healthIntervalMs: 2000,
+      unaryTimeoutMs: 60_000,
+      maxRequestBytes: 1_048_576,
+      drainMs: 30_000,
+      logLevel: "info",
+      logFormat: undefined,
+    });
+  });
+
+  it("take a worker as name=url, url or bare host, split by commas or spaces", () => {
+    expect(workersOf("worker-1=http://h:9, http://b:7 10.0.0.1 host:99 [::1] w=c")).toEqual([
+      "worker-1 http://h:9",
+      "b:7 http://b:7",
+      "10.0.0.1:8081 http://10.0.0.1:8081",
+      "host:99 http://host:99",
+      "[::1]:8081 http://[::1]:8081",
+      "w http://c:8081",
+    ]);
+    expect(readGatewaySettings({ WORKER_IPS: "10.0.0.1" }).workers).toHaveLength(1);
+  });
+
+  it("take PORT where GATEWAY_PORT is not set, and on Cloud Run always", () => {
+    const portOf = (env: Record<string, string>) => readGatewaySettings({ ...URLS, ...env }).port;
+    expect(portOf({ PORT: "1" })).toBe(1);
+    expect(portOf({ PORT: "1", GATEWAY_PORT: "2" })).toBe(2);
+    expect(portOf({ PORT: "1", GATEWAY_PORT: "2", K_SERVICE: "s" })).toBe(1);
+    expect(portOf({ GATEWAY_PORT: "2", K_SERVICE: "s" })).toBe(2);
+    expect(readGatewaySettings({ ...URLS, K_SERVICE: "s" }).drainMs).toBe(8000);
+  });
+
+  it("tell all faults at once", () => {
+    const faults = faultsOf({
+      GATEWAY_PORT: "99999",
+      WORKER_URLS: "https://a ftp://b a=http://c a=http://d http://e/path",
+      LOG_LEVEL: "loud",
+    });
+    expect(faults.map((fault) => fault.split(":")[0])).toEqual([
+      "GATEWAY_PORT",
+      "LOG_LEVEL",
+      "WORKER_URLS",
+      "WORKER_URLS",
+      "WORKER_URLS",
+      "WORKER_URLS",
+    ]);
+    expect(faultsOf({})).toEqual(["WORKER_URLS: is required"]);
+  });
+});
