@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CreatePhase, isTerminal, JobStatus } from "#pkg/job/index.ts";
-import { decide, firstKnowledge, isInDoubt, type Knowledge, LOOK_INTERVAL_MS } from "./decide.ts";
+import {
+  decide,
+  firstKnowledge,
+  isInDoubt,
+  type Knowledge,
+  LOOK_INTERVAL_MS,
+  TERMINATE_INTERVAL_MS,
+} from "./decide.ts";
 import { jobRow } from "./testdata.ts";
 
 const now = { monotonicMs: 100_000, wallMs: 1_000_000 };
@@ -46,8 +53,14 @@ describe("the table, without doubt", () => {
     [
       "one that was told to end is watched",
       jobRow({ ...running, cancelRequestedAtMs: 1 }),
-      known({ terminated: true }),
+      known({ terminatedAtMs: now.monotonicMs }),
       "watch",
+    ],
+    [
+      "one that goes on all the same is told again",
+      jobRow({ ...running, cancelRequestedAtMs: 1 }),
+      known({ terminatedAtMs: now.monotonicMs - TERMINATE_INTERVAL_MS }),
+      "terminate",
     ],
     ["a terminal one is forgotten", jobRow({ status: JobStatus.Completed }), known(), "forget"],
     [

@@ -12,19 +12,23 @@ export interface Knowledge {
   readonly absentLookAtMs: number | undefined;
   /** A create was refused for good while an earlier one was in doubt. */
   readonly refusal: { readonly reason: string; readonly message: string } | undefined;
-  /** The batch job was told to end. */
-  readonly terminated: boolean;
+  /** When the batch job was last told to end; undefined when it was not. */
+  readonly terminatedAtMs: number | undefined;
 }
 
 /** Between two looks for a batch job in doubt, until the doubt is settled. */
 export const LOOK_INTERVAL_MS = 10_000;
+
+/** Between two terminations of a batch job that goes on: one may have been lost on its way. */
+export const TERMINATE_INTERVAL_MS = 30_000;
 
 /** What to do next with a job. */
 export type Step =
   | { readonly kind: "forget" }
   | { readonly kind: "remove" }
   | { readonly kind: "terminate" }
-  | { readonly kind: "watch" }
+  /** Nothing to do but to watch it, until this moment if one is named. */
+  | { readonly kind: "watch"; readonly untilMonotonicMs: number | undefined }
   | { readonly kind: "look" }
   /** Commit BEGUN where the row does not say so yet, then create. */
   | { readonly kind: "create" }
@@ -47,7 +51,7 @@ export function firstKnowledge(job: Job, settledAtMs: number, fresh: boolean): K
     settledAtMs,
     absentLookAtMs: undefined,
     refusal: undefined,
-    terminated: false,
+    terminatedAtMs: undefined,
   };
 }
 
@@ -55,9 +59,7 @@ export function firstKnowledge(job: Job, settledAtMs: number, fresh: boolean): K
 export function decide(job: Job, known: Knowledge, createIsIdempotent: boolean, now: Moment): Step {
   if (isTerminal(job.status)) return decideTerminal(job, known, now);
   const cancelRequested = job.cancelRequestedAtMs !== undefined;
-  if (job.status === JobStatus.Running) {
-    return { kind: cancelRequested && !known.terminated ? "terminate" : "watch" };
-  }
+  if (job.status === JobStatus.Running) return decideRunning(cancelRequested, known, now);
   if (isInDoubt(known)) {
     return createIsIdempotent && known.refusal === undefined ? { kind: "create" } : decideLook(known, now);
   }
@@ -73,6 +75,13 @@ function decideLook(known: Knowledge, now: Moment): Step {
   if (known.absentLookAtMs === undefined) return { kind: "look" };
   const nextMs = Math.min(known.absentLookAtMs + LOOK_INTERVAL_MS, known.settledAtMs);
   return nextMs > now.monotonicMs ? { kind: "wait", untilMonotonicMs: nextMs } : { kind: "look" };
+}
+
+function decideRunning(cancelRequested: boolean, known: Knowledge, now: Moment): Step {
+  if (!cancelRequested) return { kind: "watch", untilMonotonicMs: undefined };
+  if (known.terminatedAtMs === undefined) return { kind: "terminate" };
+  const againAtMs = known.terminatedAtMs + TERMINATE_INTERVAL_MS;
+  return againAtMs > now.monotonicMs ? { kind: "watch", untilMonotonicMs: againAtMs } : { kind: "terminate" };
 }
 
 function decideTerminal(job: Job, known: Knowledge, now: Moment): Step {

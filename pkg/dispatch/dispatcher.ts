@@ -157,7 +157,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         return "gone";
       case "watch":
         watch(charge);
-        return { kind: "rest" };
+        if (next.untilMonotonicMs === undefined) return { kind: "rest" };
+        return { kind: "timed", ms: next.untilMonotonicMs - now.monotonicMs };
       case "wait":
         if ("untilWallMs" in next) return { kind: "timed", ms: next.untilWallMs - now.wallMs };
         return { kind: "timed", ms: next.untilMonotonicMs - now.monotonicMs };

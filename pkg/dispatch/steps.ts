@@ -226,7 +226,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
   async function terminate(charge: Charge, { provider, budget }: Lane): Promise<Progress> {
     await budget.take(charge.wake.signal);
     await untrusted((signal) => provider.terminate(batchJobId(charge.job), signal));
-    charge.known = { ...charge.known, terminated: true };
+    charge.known = { ...charge.known, terminatedAtMs: clock.monotonicMs() };
     options.watcher.lookSoon(charge.job.jobId);
     return "moved";
   }

@@ -74,7 +74,11 @@ export function createSqliteStore(options: SqliteStoreOptions): JobStore {
     capabilities: { maxGroup: MAX_GROUP },
     start: () => service.start(),
     stop: () => service.stop(),
-    ping: () => read("ping"),
+    async ping() {
+      // Reads go past the writing thread; a store that cannot be written is not there.
+      if (writer?.fault !== undefined) throw writer.fault;
+      return await read("ping");
+    },
     meta: () => read("meta"),
     setKeyFingerprint: (expected, next) => call("setKeyFingerprint", expected, next),
     async dataKey() {

@@ -8,6 +8,8 @@ import type { FromWriter, ToWriter, WriterData } from "./writer-thread.ts";
 export interface Writer {
   /** Runs an operation there. Rejects with `UnavailableError` when the thread has ended. */
   call<N extends OperationName>(name: N, ...args: ArgumentsOf<N>): Promise<ResultOf<N>>;
+  /** Why nothing can be written any more; undefined while it can. */
+  readonly fault: Error | undefined;
   /** Resolves when what was called is answered and the database is closed. */
   close(): Promise<void>;
 }
@@ -67,6 +69,9 @@ export async function startWriter(data: WriterData, log: Logger): Promise<Writer
   }
 
   return {
+    get fault() {
+      return ended;
+    },
     call(name, ...args) {
       return new Promise((resolve, reject) => {
         if (ended !== undefined) return reject(ended);
