@@ -42,7 +42,7 @@ export declare type SubmitJobRequest = Message<"jennah.v1.SubmitJobRequest"> & {
   name: string;
 
   /**
-   * The one program that the container runs. Empty: the image's own entrypoint.
+   * The one program that the container runs, at most 4096 bytes. Empty: the image's own entrypoint.
    *
    * @generated from field: string entrypoint = 4;
    */
@@ -51,6 +51,7 @@ export declare type SubmitJobRequest = Message<"jennah.v1.SubmitJobRequest"> & {
   /**
    * The program's arguments, one each; no shell looks at them. Empty: the image's own, unless `entrypoint` is set.
    * The local provider runs no images, so there a job needs an `entrypoint` or `commands`.
+   * At most 1024, and 64 KiB together with `entrypoint`.
    *
    * @generated from field: repeated string commands = 5;
    */
@@ -77,14 +78,14 @@ export declare type SubmitJobRequest = Message<"jennah.v1.SubmitJobRequest"> & {
 
   /**
    * The machine type, in the provider's own words (for example `e2-standard-4`). Empty: the provider chooses one that
-   * the resources fit.
+   * the resources fit. At most 255 characters, no white space.
    *
    * @generated from field: string machine_type = 8;
    */
   machineType: string;
 
   /**
-   * Size of the boot disk in GB, 0 or more. 0: the provider's default.
+   * Size of the boot disk in GB, 0 to 65536. 0: the provider's default.
    *
    * @generated from field: int32 boot_disk_size_gb = 9;
    */
@@ -100,7 +101,7 @@ export declare type SubmitJobRequest = Message<"jennah.v1.SubmitJobRequest"> & {
 
   /**
    * The identity that the job runs as, in the provider's own words. It must be one that the deployment allows, else the
-   * call is `permission_denied`. Empty: the deployment's default.
+   * call is `permission_denied`. Empty: the deployment's default. At most 2048 characters, no white space.
    *
    * @generated from field: string service_account = 11;
    */
@@ -121,7 +122,8 @@ export declare type SubmitJobRequest = Message<"jennah.v1.SubmitJobRequest"> & {
   priority?: number | undefined;
 
   /**
-   * Labels of your own, to find jobs by. They are returned as given.
+   * Labels of your own, to find jobs by. They are returned as given. At most 64; keys of 1 to 63
+   * characters, values of at most 255.
    *
    * @generated from field: map<string, string> labels = 14;
    */
@@ -137,7 +139,7 @@ export declare type SubmitJobRequest = Message<"jennah.v1.SubmitJobRequest"> & {
   target: string;
 
   /**
-   * Do not start the job before this moment. Unset, or in the past: at once.
+   * Do not start the job before this moment. Unset, or in the past: at once. At most 366 days ahead.
    *
    * @generated from field: google.protobuf.Timestamp not_before = 16;
    */
@@ -507,7 +509,7 @@ export declare const RetryJobResponseSchema: GenMessage<RetryJobResponse>;
  *
  * - `invalid_argument`: a field is missing, malformed or out of range, or the message has a field that this file does
  *   not know (also nested, also in binary), or the JSON is malformed. The message names the field, and a
- *   `google.rpc.BadRequest` lists every violation. Nothing half-done stays behind. A string that contains NUL is
+ *   `google.rpc.BadRequest` lists the violations (the first 16). Nothing half-done stays behind. A string that contains NUL is
  *   refused wherever it stands.
  * - `internal`: a binary message that cannot be parsed ("parse binary"), and anything unforeseen (one opaque sentence
  *   with the request id).

@@ -118,7 +118,7 @@ export const RetryJobResponseSchema = /*@__PURE__*/
  *
  * - `invalid_argument`: a field is missing, malformed or out of range, or the message has a field that this file does
  *   not know (also nested, also in binary), or the JSON is malformed. The message names the field, and a
- *   `google.rpc.BadRequest` lists every violation. Nothing half-done stays behind. A string that contains NUL is
+ *   `google.rpc.BadRequest` lists the violations (the first 16). Nothing half-done stays behind. A string that contains NUL is
  *   refused wherever it stands.
  * - `internal`: a binary message that cannot be parsed ("parse binary"), and anything unforeseen (one opaque sentence
  *   with the request id).

@@ -378,21 +378,21 @@ export declare const JobEventSchema: GenMessage<JobEvent>;
  */
 export declare type ResourceOverride = Message<"jennah.v1.ResourceOverride"> & {
   /**
-   * Processor time in thousandths of a vCPU (1000 is one vCPU). At least 1. Unset: the profile's.
+   * Processor time in thousandths of a vCPU (1000 is one vCPU). 1 to 1,000,000. Unset: the profile's.
    *
    * @generated from field: optional int32 cpu_millis = 1;
    */
   cpuMillis?: number | undefined;
 
   /**
-   * Memory in MiB. At least 1. Unset: the profile's.
+   * Memory in MiB. 1 to 33,554,432. Unset: the profile's.
    *
    * @generated from field: optional int32 memory_mib = 2;
    */
   memoryMib?: number | undefined;
 
   /**
-   * How long one attempt may run, in seconds, from the start of its container. At least 1. An attempt that runs
+   * How long one attempt may run, in seconds, from the start of its container. 1 to 31,536,000. An attempt that runs
    * longer is stopped and has failed. Unset: the profile's.
    *
    * @generated from field: optional int32 max_run_duration_seconds = 3;
@@ -400,14 +400,15 @@ export declare type ResourceOverride = Message<"jennah.v1.ResourceOverride"> & {
   maxRunDurationSeconds?: number | undefined;
 
   /**
-   * Number of GPUs. 0 or more. Unset: the profile's, and no profile of today has any.
+   * Number of GPUs. 0 to 64. Unset: the profile's, and no profile of today has any.
    *
    * @generated from field: optional int32 gpu_count = 4;
    */
   gpuCount?: number | undefined;
 
   /**
-   * The kind of GPU, in the provider's own words (for example `nvidia-tesla-t4`). Empty: the provider's choice.
+   * The kind of GPU, in the provider's own words (for example `nvidia-tesla-t4`). Empty: the provider's choice. At
+   * most 255 characters, no white space; needs a `gpu_count`.
    *
    * @generated from field: string gpu_type = 5;
    */
