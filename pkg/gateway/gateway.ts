@@ -12,6 +12,7 @@ import { createHttp1Caller } from "./http1-caller.ts";
 import { createHttp2Caller } from "./http2-caller.ts";
 import { createMetrics } from "./metrics.ts";
 import { ownReply, UnreadyReason } from "./own-routes.ts";
+import { createPooledEntropy } from "./pooled-entropy.ts";
 import { createProber } from "./prober.ts";
 import type { RpcTable } from "./rpc-table.ts";
 import { createWorker, type Worker, type WorkerAddress } from "./workers.ts";
@@ -47,7 +48,7 @@ const PRINTABLE = /^[\x20-\x7e]{1,128}$/;
 /** See the package's paragraph and its README. */
 export function createGateway(options: GatewayOptions): Gateway {
   const { clock, log, rpcs } = options;
-  const entropy = options.entropy ?? systemEntropy;
+  const entropy = createPooledEntropy(options.entropy ?? systemEntropy);
   const workers = options.workers.map((address) => createWorker(address, clock));
   const byName = new Map(workers.map((worker) => [worker.name, worker]));
   const ring = createRing([...byName.keys()]);

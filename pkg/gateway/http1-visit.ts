@@ -37,8 +37,9 @@ export function visitHttp1(pool: Pool, authority: string, call: Outgoing, listen
   };
 
   const body = Buffer.isBuffer(call.body) ? call.body : readableOf(call.body);
-  const headers = ["host", authority, ...call.headers];
-  pool.dispatch({ method: call.method, path: call.path, headers, body }, handler);
+  const { method, path, headers } = call;
+  headers.push("host", authority);
+  pool.dispatch({ method, path, headers, body }, handler);
 
   return {
     cancel() {

@@ -4,7 +4,7 @@ import type { LiveBody } from "./request-body.ts";
 export interface Outgoing {
   readonly method: string;
   readonly path: string;
-  /** Names and values in turn; without `Host`. */
+  /** Names and values in turn; without `Host`, which is added. Made for one visit. */
   readonly headers: string[];
   /** In one piece, or as it comes. */
   readonly body: Buffer | LiveBody;

@@ -10,9 +10,9 @@ import { cpuUsed, residentMib } from "./cpu.ts";
 
 /**
  * CPU per forwarded call: the gateway beside nginx with `hash $http_x_tenant_id consistent`, on the same three workers,
- * round by round in one run. `node bench/gateway/run.ts [calls per round]`.
+ * round by round in one run. `npm run bench -- gateway`.
  */
-const CALLS = Number(process.argv[2] ?? 40_000);
+const CALLS = 40_000;
 const ROUNDS = 3;
 const CONNECTIONS = 64;
 const WORKERS = 3;
@@ -149,10 +149,12 @@ async function measure(): Promise<void> {
   }
 }
 
-try {
-  await measure();
-} finally {
-  for (const child of children) child.kill("SIGTERM");
-  await Promise.all(children.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)));
-  rmSync(folder, { recursive: true, force: true });
+export async function run(): Promise<void> {
+  try {
+    await measure();
+  } finally {
+    for (const child of children) child.kill("SIGTERM");
+    await Promise.all(children.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)));
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
