@@ -43,6 +43,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return lane;
   }
 
+  function isBackingOff(target: string): boolean {
+    return lanes.get(target)?.gate.isBackingOff ?? false;
+  }
+
   function take(job: Job, fresh: boolean): Charge {
     const settledAtMs = fresh ? 0 : clock.monotonicMs() + options.settleMs;
     const charge = createCharge(job, firstKnowledge(job, settledAtMs, fresh));
@@ -96,7 +100,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   /** The cloud has answered, or will not for now. */
   function isAnswered({ job }: Charge): boolean {
-    return job.status !== JobStatus.Pending || job.waitReason !== undefined || laneOf(job).gate.isBackingOff;
+    return job.status !== JobStatus.Pending || job.waitReason !== undefined || isBackingOff(job.target);
   }
 
   async function step(charge: Charge): Promise<"moved" | "gone" | Rest> {
@@ -120,7 +124,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (error instanceof TrustLapsedError) return "later";
     charge.isOutdated = true;
     if (error instanceof UnavailableError && error.retryAfterMs !== undefined) {
-      laneOf(charge.job).budget.throttled(error.retryAfterMs);
+      lanes.get(charge.job.target)?.budget.throttled(error.retryAfterMs);
     }
     log.warn({ ...fieldsOf(charge.job), err: error }, "worker failed to process job");
     return "later";
@@ -134,21 +138,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const { job } = charge;
     if (charge.known.attempt !== job.attempt)
       charge.known = firstKnowledge(job, charge.known.settledAtMs, false);
-    const lane = laneOf(job);
     const news = takeNews(charge);
-    if (news !== undefined) return steps.observe(charge, lane, news);
+    if (news !== undefined) return steps.observe(charge, laneOf(job), news);
     const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
-    return carryOut(
-      charge,
-      lane,
-      decide(job, charge.known, lane.provider.capabilities.createIsIdempotent, now),
-      now,
-    );
+    // One that nobody serves is here to be ended before anything of it has begun, which takes no provider.
+    const createIsIdempotent = lanes.get(job.target)?.provider.capabilities.createIsIdempotent ?? false;
+    return carryOut(charge, decide(job, charge.known, createIsIdempotent, now), now);
   }
 
   async function carryOut(
     charge: Charge,
-    lane: Lane,
     next: Step,
     now: { readonly monotonicMs: number; readonly wallMs: number },
   ): Promise<Progress | Rest> {
@@ -167,13 +166,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       case "fail":
         return steps.write(charge, failed({ reason: next.reason, message: next.message }));
       case "create":
-        return steps.create(charge, lane);
+        return steps.create(charge, laneOf(charge.job));
       case "look":
-        return steps.look(charge, lane);
+        return steps.look(charge, laneOf(charge.job));
       case "terminate":
-        return steps.terminate(charge, lane);
+        return steps.terminate(charge, laneOf(charge.job));
       case "remove":
-        return steps.remove(charge, lane);
+        return steps.remove(charge, lanes.get(charge.job.target));
       default:
         return assertNever(next);
     }
@@ -255,7 +254,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       },
       begin(job: Job, signal: AbortSignal) {
         const charge = charges.get(job.jobId) ?? take(job, true);
-        if (draining || laneOf(job).gate.isBackingOff || signal.aborted) {
+        if (draining || isBackingOff(job.target) || signal.aborted) {
           kick(charge);
           return Promise.resolve(job);
         }
@@ -292,9 +291,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
           drop(charge);
         }
       },
-      isBackingOff(target: string) {
-        return lanes.get(target)?.gate.isBackingOff ?? false;
-      },
+      isBackingOff,
     },
     Object.getOwnPropertyDescriptors(service),
   ) as Dispatcher;

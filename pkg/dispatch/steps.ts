@@ -1,6 +1,6 @@
 import { type CreateOutcome, type Permit, TrustLapsedError } from "#pkg/batch/index.ts";
 import { withTimeout } from "#pkg/clock/index.ts";
-import { UnavailableError } from "#pkg/errors/index.ts";
+import { InvariantError, UnavailableError } from "#pkg/errors/index.ts";
 import { batchJobIdOf, CreatePhase, EventType, isTerminal, type Job } from "#pkg/job/index.ts";
 import { type Charge, fieldsOf, type News } from "./charge.ts";
 import type { CreateGate } from "./create-gate.ts";
@@ -33,7 +33,8 @@ export interface Steps {
   create(charge: Charge, lane: Lane): Promise<Progress>;
   look(charge: Charge, lane: Lane): Promise<Progress>;
   terminate(charge: Charge, lane: Lane): Promise<Progress>;
-  remove(charge: Charge, lane: Lane): Promise<Progress>;
+  /** `lane` may be missing where nothing of the job has ever begun. */
+  remove(charge: Charge, lane: Lane | undefined): Promise<Progress>;
   /** What the cloud told of a batch job that it has, or that it has it no more. */
   observe(charge: Charge, lane: Lane, state: News["state"]): Promise<Progress>;
   /** One write under the fence. */
@@ -231,6 +232,14 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     return "moved";
   }
 
+  async function removeAttempt(charge: Charge, lane: Lane | undefined, attempt: number): Promise<void> {
+    const { jobId, target } = charge.job;
+    if (lane === undefined) throw new InvariantError(`target ${target} is not served here`);
+    await lane.budget.take(charge.wake.signal);
+    const id = batchJobIdOf(options.deploymentId, jobId, attempt);
+    await trusted(charge, (permit) => lane.provider.remove(id, permit));
+  }
+
   return {
     write,
     reread,
@@ -263,13 +272,11 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
       if (write_ !== undefined && charge.job.version !== job.version + 1) options.watcher.lookSoon(job.jobId);
       return progress;
     },
-    async remove(charge, { provider, budget }) {
+    async remove(charge, lane) {
       const { job } = charge;
-      for (let attempt = 1; attempt <= job.attempt; attempt += 1) {
-        await budget.take(charge.wake.signal);
-        const id = batchJobIdOf(options.deploymentId, job.jobId, attempt);
-        await trusted(charge, (permit) => provider.remove(id, permit));
-      }
+      // Of an attempt that was only intended there is nothing in any cloud.
+      const begun = job.createPhase === CreatePhase.Intended ? job.attempt - 1 : job.attempt;
+      for (let attempt = 1; attempt <= begun; attempt += 1) await removeAttempt(charge, lane, attempt);
       if (job.owner === undefined) return "gone";
       const atMs = clock.nowMs();
       const kind = await store.deleteJob({

@@ -1,6 +1,6 @@
 import type { Clock } from "#pkg/clock/index.ts";
 import type { Job, JobRef, Owner } from "#pkg/job/index.ts";
-import type { DeadTerms, JobStore, WorkerRecord } from "#pkg/store/index.ts";
+import type { ClaimRequest, DeadTerms, JobStore, WorkerRecord } from "#pkg/store/index.ts";
 import { deadTermsOf } from "./peer-watch.ts";
 
 /** Jobs in one claim: large enough that 20,000 take 40 writes, small enough that none holds the store long. */
@@ -49,9 +49,7 @@ export function createClaimer(options: ClaimerOptions): Claimer {
   /** One batch; undefined when this worker's term is not the one for which it claimed any more. */
   async function claim(
     owner: Owner,
-    dead: readonly DeadTerms[],
-    includeUnowned: boolean,
-    limit: number,
+    what: Pick<ClaimRequest, "dead" | "livingTargets" | "includeUnowned" | "limit">,
   ): Promise<number | undefined> {
     let jobs: readonly Job[];
     try {
@@ -59,10 +57,8 @@ export function createClaimer(options: ClaimerOptions): Claimer {
         claimer: owner,
         targets: options.targets,
         level: options.level,
-        dead,
         nowMs: clock.nowMs(),
-        includeUnowned,
-        limit,
+        ...what,
       });
     } catch (error) {
       noteLostAnswer();
@@ -74,17 +70,21 @@ export function createClaimer(options: ClaimerOptions): Claimer {
     return jobs.length;
   }
 
-  async function claimDead(owner: Owner, dead: readonly DeadTerms[]): Promise<void> {
+  async function claimDead(
+    owner: Owner,
+    dead: readonly DeadTerms[],
+    livingTargets: readonly string[],
+  ): Promise<void> {
     let claimed: number | undefined;
-    do claimed = await claim(owner, dead, false, CLAIM_BATCH);
+    do claimed = await claim(owner, { dead, livingTargets, includeUnowned: false, limit: CLAIM_BATCH });
     while (claimed === CLAIM_BATCH);
   }
 
-  async function claimUnowned(owner: Owner): Promise<void> {
+  async function claimUnowned(owner: Owner, livingTargets: readonly string[]): Promise<void> {
     for (;;) {
       const limit = Math.min(CLAIM_BATCH, options.capacity - options.load());
       if (limit <= 0) return;
-      const claimed = await claim(owner, [], true, limit);
+      const claimed = await claim(owner, { dead: [], livingTargets, includeUnowned: true, limit });
       if (claimed === undefined || claimed < limit) return;
     }
   }
@@ -115,9 +115,13 @@ export function createClaimer(options: ClaimerOptions): Claimer {
       if (owner === undefined) return;
       const now = clock.monotonicMs();
       const fromTheFirst = now - lastFullSearchMs >= fullSearchIntervalMs;
-      await claimDead(owner, deadTermsOf(rows, fromTheFirst));
+      // Its own among them, whatever the rows say: they may have been read before its term began.
+      const living = [
+        ...new Set([...options.targets, ...rows.flatMap((row) => (row.over ? [] : row.targets))]),
+      ];
+      await claimDead(owner, deadTermsOf(rows, fromTheFirst), living);
       if (fromTheFirst) lastFullSearchMs = now;
-      await claimUnowned(owner);
+      await claimUnowned(owner, living);
       await markEmptied(rows);
       if (sweepsDueMs.some((dueMs) => dueMs <= now)) {
         await sweep(owner);

@@ -76,12 +76,15 @@ export interface DeadTerms {
 }
 
 /**
- * One batch of takeovers. A job is taken when its target and level are the claimer's and either
+ * One batch of takeovers. A job is taken when its level is no higher than the claimer's and its target is one of the
+ * claimer's, and either
  * (a) it is active and its owner's term is among `dead`; or
  * (b) it carries a request that is not done (a cancel of an active job, a delete) and its owner's term is at or below the
  *     `throughTerm` of its worker in `dead`, whatever `afterTerm` says; or
  * (c) it has no owner, is active, and either carries a request, or is due (`dueAtMs` unset or not after `nowMs`) while
  *     `includeUnowned` is set.
+ * (d) it has no owner, a cancel of it was requested, nothing of it has begun (INTENDED), and its target is none of
+ *     `livingTargets`: nobody may ever come who serves it, and to end it takes no cloud; so here the target matters not.
  * Jobs without an owner are taken by priority (high first), then age (old first), after those of (a) and (b); in the
  * answer a batch is in any order. Rows that another writer holds may be skipped. A claim changes the owner, raises the
  * version and appends CLAIMED with the claimer as its actor, from and to the job's unchanged status.
@@ -91,6 +94,8 @@ export interface ClaimRequest {
   readonly targets: readonly string[];
   readonly level: number;
   readonly dead: readonly DeadTerms[];
+  /** Every target that some live worker serves, as last read. */
+  readonly livingTargets: readonly string[];
   readonly nowMs: number;
   /** Take new work too. A worker at its capacity does not, but still takes what a dead one left and what carries a request. */
   readonly includeUnowned: boolean;

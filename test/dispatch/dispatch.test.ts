@@ -253,6 +253,7 @@ describe("trust", () => {
       claimer: { workerId: "peer", term: 1 },
       targets: [owner.provider.target],
       level: 1,
+      livingTargets: [owner.provider.target],
       dead: [{ workerId: "me", afterTerm: 0, throughTerm: 1 }],
       nowMs: 0,
       includeUnowned: false,

@@ -213,12 +213,15 @@ describe("what becomes of a job", () => {
     expect(different.body.code).toBe("already_exists");
   });
 
-  it("one of a target that no worker serves waits with NO_WORKER", async () => {
+  it("one of a target that no worker serves waits with NO_WORKER, and can be cancelled and deleted", async () => {
     const id = await cluster.submit("nowhere", "true", { target: "gcp/some-project/some-region" });
     expect(await cluster.getJob("nowhere", id)).toMatchObject({
       status: "PENDING",
       wait_reason: "NO_WORKER",
     });
     await cluster.call("CancelJob", "nowhere", { job_id: id });
+    expect((await ended("nowhere", id)).status).toBe("CANCELLED");
+    expect((await cluster.call("DeleteJob", "nowhere", { job_id: id })).status).toBe(200);
+    expect((await cluster.call("GetJob", "nowhere", { job_id: id })).body.code).toBe("not_found");
   });
 });

@@ -115,6 +115,21 @@ export const claimCases: Cases = {
     expect(idsOf(await claimAll(world, {}))).toEqual([job.jobId]);
   },
 
+  "(d) what nobody alive serves is taken to be cancelled, as long as nothing of it has begun": async (
+    world,
+  ) => {
+    const [nowhere, elsewhere] = [`${world.target}/nowhere`, `${world.target}/elsewhere`];
+    const job = await world.insert({ owner: undefined, target: nowhere });
+    const others = [
+      await world.insert({ owner: undefined, target: elsewhere }),
+      await world.insert({ owner: undefined, target: nowhere, createPhase: "BEGUN" }),
+      await world.insert({ owner: undefined, target: nowhere, level: 2 }),
+    ];
+    await world.insert({ owner: undefined, target: nowhere });
+    for (const each of [job, ...others]) await world.store.leaveRequest(each, "cancel", by);
+    expect(idsOf(await claimAll(world, { includeUnowned: true }))).toEqual([job.jobId]);
+  },
+
   "new work is taken by priority, then age, also across targets": async (world) => {
     const other = `${world.target}/other`;
     const order = [
@@ -155,8 +170,9 @@ export const claimCases: Cases = {
         await world.insert({ owner, ...parts });
       }
     }
-    expect(await claimAll(world, { ...deadOf(world, 0, 1), includeUnowned: true })).toEqual([]);
-    expect(await claimAll(world, { ...deadOf(world, 0, 1), includeUnowned: true, targets: [] })).toEqual([]);
+    const parts = { ...deadOf(world, 0, 1), includeUnowned: true };
+    expect(await claimAll(world, parts)).toEqual([]);
+    expect(await claimAll(world, { ...parts, targets: [] })).toEqual([]);
   },
 
   "two who claim at once never take the same job": async (world) => {

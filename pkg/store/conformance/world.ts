@@ -48,6 +48,12 @@ export const START_MS = 1_700_000_000_000;
 
 let worlds = 0;
 
+/** The targets of all worlds, since they share a database: each with those that its cases make up behind it. */
+function allTargets(): string[] {
+  const own = Array.from({ length: worlds }, (_, index) => `test/${index + 1}`);
+  return own.flatMap((target) => [target, `${target}/other`, `${target}/elsewhere`]);
+}
+
 export function createWorld({ store, peer }: OpenedStores, open: World["open"]): World {
   const number = ++worlds;
   const entropy = createSeededEntropy(number * 7919);
@@ -149,6 +155,7 @@ export function createWorld({ store, peer }: OpenedStores, open: World["open"]):
       targets: [target],
       level: 1,
       dead: [],
+      livingTargets: allTargets(),
       nowMs: START_MS + 10_000,
       includeUnowned: false,
       limit: 100,

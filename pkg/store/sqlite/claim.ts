@@ -22,12 +22,14 @@ export const REQUESTS_LEFT_BEHIND = sql`
     AND jobs.target IN (SELECT value FROM json_each(:targets)) AND jobs.level <= :level
   LIMIT :limit`;
 
-/** (c), with a request. */
+/** (c) with a request, and (d). */
 export const UNOWNED_REQUESTS = sql`
   SELECT * FROM jobs
   WHERE owner_id IS NULL AND status IN ('PENDING', 'RUNNING')
     AND ((cancel_requested_at IS NOT NULL AND status IN ('PENDING', 'RUNNING')) OR delete_requested_at IS NOT NULL)
-    AND target IN (SELECT value FROM json_each(:targets)) AND level <= :level
+    AND (target IN (SELECT value FROM json_each(:targets))
+      OR (create_phase = 'INTENDED' AND target NOT IN (SELECT value FROM json_each(:living))))
+    AND level <= :level
   ORDER BY priority DESC, created_at, job_id LIMIT :limit`;
 
 /** (c), new work of one target, in the order of the index. */
@@ -63,7 +65,7 @@ export function claimJobs(db: Database, request: ClaimRequest): readonly Job[] {
 
   search(LEFT_BEHIND, { dead, targets });
   search(REQUESTS_LEFT_BEHIND, { dead, targets });
-  search(UNOWNED_REQUESTS, { targets });
+  search(UNOWNED_REQUESTS, { targets, living: JSON.stringify(request.livingTargets) });
   if (!request.includeUnowned) return taken;
   // Each target's run is in order; the first of the merged runs are the first of all.
   const limit = request.limit - taken.length;
