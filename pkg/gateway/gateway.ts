@@ -7,11 +7,11 @@ import { toConnectError } from "#pkg/rpc/index.ts";
 import { createPort, type Port, type PortLimits } from "#pkg/rpc/port/index.ts";
 import { errorReply, protocolOf } from "#pkg/rpc/protocol/index.ts";
 import { type CallEnd, CallFault, type CallLimits, type CallPlan, carryCall } from "./call.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, ResetCode } from "./caller.ts";
 import { createHttp1Caller } from "./http1-caller.ts";
 import { createHttp2Caller } from "./http2-caller.ts";
 import { createMetrics } from "./metrics.ts";
-import { ownReply, UnreadyReason } from "./own-routes.ts";
+import { type OwnReply, ownReply, UnreadyReason } from "./own-routes.ts";
 import { createPooledEntropy } from "./pooled-entropy.ts";
 import { createProber } from "./prober.ts";
 import type { RpcTable } from "./rpc-table.ts";
@@ -87,17 +87,30 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
   });
 
+  /** Whatever a caller sends, it costs no more than its own call. */
   function take(caller: Caller): void {
-    const { method, target } = caller;
-    const own = ownReply({ metrics, unreadyReason }, method, target);
-    const requestId = requestIdOf(caller);
-    if (own !== undefined) {
-      void own.then(({ status, contentType, body }) => {
-        const headers = ["content-type", contentType, "content-length", String(Buffer.byteLength(body))];
-        sendWhole(caller, status, [...headers, "x-request-id", requestId], Buffer.from(body));
-      });
-      return;
+    try {
+      const own = ownReply({ metrics, unreadyReason }, caller.method, caller.target);
+      if (own === undefined) takeCall(caller);
+      else own.then((reply) => sendOwn(caller, reply)).catch((error: unknown) => giveUp(caller, error));
+    } catch (error) {
+      giveUp(caller, error);
     }
+  }
+
+  function giveUp(caller: Caller, error: unknown): void {
+    log.error({ err: error }, "a call could not be taken");
+    caller.reset(ResetCode.InternalError);
+  }
+
+  function sendOwn(caller: Caller, { status, contentType, body }: OwnReply): void {
+    const headers = ["content-type", contentType, "content-length", String(Buffer.byteLength(body))];
+    sendWhole(caller, status, [...headers, "x-request-id", requestIdOf(caller)], Buffer.from(body));
+  }
+
+  function takeCall(caller: Caller): void {
+    const { method, target } = caller;
+    const requestId = requestIdOf(caller);
     const contentType = caller.header("content-type");
     const protocol = protocolOf(method, contentType, target);
     const tenantId = caller.header(TENANT_HEADER);

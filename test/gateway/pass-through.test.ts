@@ -477,23 +477,6 @@ describe("ends", () => {
     expect((await fetch(`${under.url}/health`)).status).toBe(200);
   });
 
-  it("a connection that the worker closes between two calls costs none", async () => {
-    const { under } = await pair({
-      http1: (request, response) => void request.resume().on("end", () => response.end("ok")),
-      // Closes an idle connection after a millisecond, without having said so in time.
-      limits: { keepAliveMs: 1 },
-    });
-    for (let i = 0; i < 300; i++) {
-      const answer = await fetch(`${under.url}/a`, {
-        method: "POST",
-        headers: { "x-tenant-id": "t" },
-        body: "{}",
-      });
-      expect(answer.status).toBe(200);
-      await answer.text();
-    }
-  });
-
   it("the gateway's time for unary calls ends in deadline_exceeded; a stream has none", async () => {
     const { under } = await pair(
       {

@@ -106,24 +106,28 @@ describe("a call whose worker fails it", () => {
     expect(visits().reduce((a, b) => a + b)).toBe(2);
   });
 
-  it("is tried on the next worker when its stream is above the last id of a GOAWAY", async () => {
-    // Session 1 takes one stream, then says goodbye with that stream's id while another is under way.
-    let streams = 0;
-    const { under, visits, tenant } = await cluster({
-      stream(stream) {
-        streams++;
-        if (streams === 2) stream.session?.goaway(0, 1);
-      },
-    });
-    const client = grpcClient(under.url, tenant);
-    const held = new AbortController();
-    const first = failureOf(client.unary({ text: "held" }, { signal: held.signal }));
-    await until(() => streams === 1);
-    expect(await client.unary({ text: "above" })).toMatchObject({ text: "above" });
-    held.abort();
-    expect(await first).toMatchObject({ code: Code.Canceled });
-    expect(visits()[0]).toBe(2);
-  });
+  // With an error's code Node ends the whole session, and only the GOAWAY tells which streams were not taken.
+  it.each([0, 2])(
+    "is tried on the next worker when above the last id of a GOAWAY with code %i",
+    async (code) => {
+      // Session 1 takes one stream, then says goodbye with that stream's id while another is under way.
+      let streams = 0;
+      const { under, visits, tenant } = await cluster({
+        stream(stream) {
+          streams++;
+          if (streams === 2) stream.session?.goaway(code, 1);
+        },
+      });
+      const client = grpcClient(under.url, tenant);
+      const held = new AbortController();
+      const first = failureOf(client.unary({ text: "held" }, { signal: held.signal }));
+      await until(() => streams === 1);
+      expect(await client.unary({ text: "above" })).toMatchObject({ text: "above" });
+      held.abort();
+      expect(await first).toMatchObject({ code: code === 0 ? Code.Canceled : Code.Unavailable });
+      expect(visits()[0]).toBe(2);
+    },
+  );
 
   it("is not repeated after bytes were sent, unless its RPC says that it may be", async () => {
     const breaks: Handlers = {
@@ -214,6 +218,40 @@ describe("a call whose worker fails it", () => {
     await bad.port.stop();
     const answer = await grpcClient(under.url, tenantOf("worker-2", NAMES)).collect(large());
     expect(answer.count).toBe(10);
+  });
+});
+
+describe("a kept connection that the worker closes as the next call arrives", () => {
+  it("costs only a call that may not be repeated, and is never used for a second try at the same worker", async () => {
+    const calls: string[] = [];
+    const worker = createServer((socket) => {
+      let isFirst = true;
+      socket.on("error", () => undefined);
+      socket.on("data", (bytes) => {
+        const [, target = ""] = /^\w+ (\S+)/.exec(bytes.toString()) ?? [];
+        if (target !== "/ready") calls.push(target);
+        // Answers once; a second call on the same connection finds it closing.
+        if (target !== "/ready" && !isFirst) return socket.destroy();
+        isFirst = false;
+        return socket.write(
+          "HTTP/1.1 200 OK\r\nContent-Type: application/proto\r\nContent-Length: 0\r\n\r\n",
+        );
+      });
+    });
+    later({ destroy: () => worker.close() });
+    worker.listen(0, "127.0.0.1");
+    await once(worker, "listening");
+    const { port } = worker.address() as { port: number };
+    const good = await startUpstream("worker-2", { routes: probeRoutes });
+    const first = { name: "worker-1", url: new URL(`http://127.0.0.1:${port}`) };
+    // One probe only, whose connection the first call finds.
+    const under = await startGateway([first, good], { healthIntervalMs: 60_000 });
+    const client = connectClient(under.url, tenantOf("worker-1", ["worker-1", "worker-2"]));
+    expect(await client.fetch({ text: "a" })).toMatchObject({ text: "a" });
+    expect([calls, good.seen.length]).toEqual([[FETCH], 1]);
+    expect(await client.unary({ text: "b" })).toMatchObject({ text: "" });
+    expect(await failureOf(client.unary({ text: "c" }))).toMatchObject({ code: Code.Unavailable });
+    expect([calls, good.seen.length]).toEqual([[FETCH, UNARY, UNARY], 1]);
   });
 });
 
