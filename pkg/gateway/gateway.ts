@@ -3,6 +3,7 @@ import { createJobId, TENANT_HEADER, tenantIdFault } from "#pkg/job/index.ts";
 import { createService, type Service } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import { createRing } from "#pkg/ring/index.ts";
+import { soundRequestId } from "#pkg/rpc/headers.ts";
 import { toConnectError } from "#pkg/rpc/index.ts";
 import { createPort, type Port, type PortLimits } from "#pkg/rpc/port/index.ts";
 import { errorReply, protocolOf } from "#pkg/rpc/protocol/index.ts";
@@ -42,8 +43,6 @@ export interface GatewayOptions {
 export interface Gateway extends Service {
   address(): { readonly host: string; readonly port: number };
 }
-
-const PRINTABLE = /^[\x20-\x7e]{1,128}$/;
 
 /** See the package's paragraph and its README. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -167,10 +166,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   function requestIdOf(caller: Caller): string {
-    const given = caller.header("x-request-id");
-    return given !== undefined && PRINTABLE.test(given)
-      ? given
-      : Buffer.from(entropy.bytes(16)).toString("hex");
+    const given = soundRequestId(caller.header("x-request-id"));
+    return given ?? Buffer.from(entropy.bytes(16)).toString("hex");
   }
 
   function unreadyReason(): UnreadyReason | undefined {

@@ -48,10 +48,10 @@ export function visitHttp2(
     else fail();
   });
 
-  /** The data ended; trailers are told after that, within the same turn of the event loop, or there are none. */
+  /** The data ended. What comes with it is told after, in the same turn of the event loop: trailers, or a reset's code. */
   async function finish(): Promise<void> {
     if (trailers === undefined) await clock.yield();
-    // `end` comes after a reset too; `close` follows and tells.
+    // After a reset `close` follows, and tells.
     if (isWhole()) end();
   }
 
