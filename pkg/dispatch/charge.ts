@@ -31,6 +31,12 @@ export interface Charge {
   readonly waiters: Set<(job: Job) => void>;
 }
 
+/**
+ * What became of a step. `moved`: decide again. `later`: it did not get through; decide again after a backoff.
+ * `gone`: the row is not this owner's any more, or is there no more.
+ */
+export type Progress = "moved" | "later" | "gone";
+
 export function createCharge(job: Job, known: Knowledge): Charge {
   return {
     job,

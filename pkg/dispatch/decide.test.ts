@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CreatePhase, isTerminal, JobStatus } from "#pkg/job/index.ts";
+import { jobRow } from "#test/support/rows.ts";
 import {
   decide,
   firstKnowledge,
@@ -9,7 +10,6 @@ import {
   LOOK_INTERVAL_MS,
   TERMINATE_INTERVAL_MS,
 } from "./decide.ts";
-import { jobRow } from "./testdata.ts";
 
 const now = { monotonicMs: 100_000, wallMs: 1_000_000 };
 const known = (changes: Partial<Knowledge> = {}): Knowledge => ({

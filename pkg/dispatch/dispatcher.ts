@@ -3,11 +3,11 @@ import { backoffMs } from "#pkg/clock/index.ts";
 import { assertNever, InvariantError, UnavailableError } from "#pkg/errors/index.ts";
 import { batchJobIdOf, isActive, type Job, type JobRef, JobStatus } from "#pkg/job/index.ts";
 import { createLoop, createService } from "#pkg/lifecycle/index.ts";
-import { answerWaiters, type Charge, createCharge, fieldsOf, type News } from "./charge.ts";
+import { answerWaiters, type Charge, createCharge, fieldsOf, type News, type Progress } from "./charge.ts";
 import { createCreateGate } from "./create-gate.ts";
 import { decide, firstKnowledge, type Step } from "./decide.ts";
 import { cancelled, failed } from "./outcome.ts";
-import { createSteps, type Lane, type Progress } from "./steps.ts";
+import { createSteps, type Lane } from "./steps.ts";
 import { type Dispatcher, type DispatcherOptions, STEP_BACKOFF } from "./types.ts";
 
 /** How often an owner looks for requests on its rows. */

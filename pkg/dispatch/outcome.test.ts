@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { createSeededEntropy } from "#pkg/clock/index.ts";
 import { CreatePhase, JobStatus } from "#pkg/job/index.ts";
+import { batchState, jobRow } from "#test/support/rows.ts";
 import { firstKnowledge } from "./decide.ts";
 import { afterCreate, afterObservation, MAX_UNSTARTED_ATTEMPTS, RETRY_BACKOFF } from "./outcome.ts";
-import { batchState, jobRow } from "./testdata.ts";
 
 const begun = jobRow({ createPhase: CreatePhase.Begun });
 const sure = firstKnowledge(begun, 0, true);

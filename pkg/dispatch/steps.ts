@@ -1,8 +1,8 @@
-import { type CreateOutcome, type Permit, TrustLapsedError } from "#pkg/batch/index.ts";
-import { withTimeout } from "#pkg/clock/index.ts";
-import { InvariantError, UnavailableError } from "#pkg/errors/index.ts";
-import { batchJobIdOf, CreatePhase, EventType, isTerminal, type Job } from "#pkg/job/index.ts";
-import { type Charge, fieldsOf, type News } from "./charge.ts";
+import { type CreateOutcome, TrustLapsedError } from "#pkg/batch/index.ts";
+import { InvariantError } from "#pkg/errors/index.ts";
+import { batchJobIdOf, CreatePhase, EventType, type Job } from "#pkg/job/index.ts";
+import { createCalls } from "./calls.ts";
+import { type Charge, fieldsOf, type News, type Progress } from "./charge.ts";
 import type { CreateGate } from "./create-gate.ts";
 import { isInDoubt } from "./decide.ts";
 import {
@@ -14,6 +14,7 @@ import {
   PROVIDER_LOST,
   type Write,
 } from "./outcome.ts";
+import { createRows, type Rows } from "./rows.ts";
 import { CALL_TIMEOUT_MS, type DispatcherOptions, KEY_MS, type ServedTarget, TOMBSTONE_MS } from "./types.ts";
 
 /** A target with the gate before its creates. */
@@ -21,14 +22,8 @@ export interface Lane extends ServedTarget {
   readonly gate: CreateGate;
 }
 
-/**
- * What became of a step. `moved`: decide again. `later`: it did not get through; decide again after a backoff.
- * `gone`: the row is not this owner's any more, or is there no more.
- */
-export type Progress = "moved" | "later" | "gone";
-
 /** The steps of the table, each carried out once. All of them leave the charge's row and knowledge as they now are. */
-export interface Steps {
+export interface Steps extends Rows {
   /** Waits for a place in the gate, commits BEGUN where the row does not say so, then sends one create. */
   create(charge: Charge, lane: Lane): Promise<Progress>;
   look(charge: Charge, lane: Lane): Promise<Progress>;
@@ -37,82 +32,17 @@ export interface Steps {
   remove(charge: Charge, lane: Lane | undefined): Promise<Progress>;
   /** What the cloud told of a batch job that it has, or that it has it no more. */
   observe(charge: Charge, lane: Lane, state: News["state"]): Promise<Progress>;
-  /** One write under the fence. */
-  write(charge: Charge, write: Write): Promise<Progress>;
-  /** Reads the row again after a write that matched none, or whose answer was lost. */
-  reread(charge: Charge): Promise<Progress>;
 }
 
 /** @param stopping aborts when the process ends without waiting for calls under way. */
 export function createSteps(options: DispatcherOptions, stopping: AbortSignal): Steps {
-  const { store, clock, log, reign, settleMs } = options;
+  const { store, clock, log, settleMs } = options;
+  const rows = createRows(options);
+  const { write, reread } = rows;
+  const { trusted, untrusted } = createCalls(options, stopping);
 
   function batchJobId(job: Job): string {
     return batchJobIdOf(options.deploymentId, job.jobId, job.attempt);
-  }
-
-  async function write(charge: Charge, { changes, event }: Write): Promise<Progress> {
-    const { job } = charge;
-    if (job.owner === undefined) return "gone";
-    const atMs = clock.nowMs();
-    const ends = changes.status !== undefined && isTerminal(changes.status);
-    const result = (
-      await store.updateJobs([
-        {
-          tenantId: job.tenantId,
-          jobId: job.jobId,
-          version: job.version,
-          owner: job.owner,
-          from: job.status,
-          changes:
-            ends && changes.completedAtMs === undefined ? { ...changes, completedAtMs: atMs } : changes,
-          event,
-          atMs,
-        },
-      ])
-    )[0];
-    if (result?.kind !== "applied") return reread(charge);
-    charge.job = result.job;
-    if (ends) ended(result.job);
-    return "moved";
-  }
-
-  function ended(job: Job): void {
-    log.info({ ...fieldsOf(job), status: job.status, reason: job.error?.reason }, "job ended");
-    options.onEnded?.(job);
-  }
-
-  async function reread(charge: Charge): Promise<Progress> {
-    const [row] = await store.getJobs([charge.job]);
-    const mine = reign.owner;
-    const isMine =
-      row?.owner !== undefined && row.owner.workerId === mine?.workerId && row.owner.term === mine.term;
-    if (row === undefined || !isMine) return "gone";
-    charge.job = row;
-    return "moved";
-  }
-
-  /** Runs a call that creates or deletes, with a deadline inside the trust. */
-  function trusted<T>(charge: Charge, call: (permit: Permit) => Promise<T>): Promise<T> {
-    const term = charge.job.owner?.term;
-    const assertTrusted = () => {
-      if (reign.owner?.term !== term || reign.trustedForMs() <= 0) throw new TrustLapsedError();
-    };
-    const timeoutMs = Math.min(CALL_TIMEOUT_MS, reign.trustedForMs());
-    return withTimeout(
-      clock,
-      timeoutMs,
-      timedOut,
-      async (signal) => {
-        assertTrusted();
-        return call({ assertTrusted, signal });
-      },
-      stopping,
-    );
-  }
-
-  function untrusted<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return withTimeout(clock, CALL_TIMEOUT_MS, timedOut, call, stopping);
   }
 
   /** A create of this attempt is about to leave: from now on there is doubt, until an answer takes it away. */
@@ -241,8 +171,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
   }
 
   return {
-    write,
-    reread,
+    ...rows,
     create,
     terminate,
     async look(charge, { provider, budget }) {
@@ -309,8 +238,4 @@ function isBegun(job: Job): boolean {
 function lost(job: Job): Write {
   if (job.cancelRequestedAtMs !== undefined) return cancelled();
   return failed({ reason: PROVIDER_LOST, message: "the provider does not know the batch job any more" });
-}
-
-function timedOut(): Error {
-  return new UnavailableError("PROVIDER_TIMEOUT", "the provider did not answer in time");
 }
