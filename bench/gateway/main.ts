@@ -149,7 +149,7 @@ async function measure(): Promise<void> {
   }
 }
 
-export async function run(): Promise<void> {
+async function run(): Promise<void> {
   try {
     await measure();
   } finally {
@@ -158,3 +158,5 @@ export async function run(): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+await run();
