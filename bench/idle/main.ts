@@ -4,7 +4,7 @@ const SETTLE_MS = 5_000;
 const MEASURE_MS = 20_000;
 
 /** What each process of a cluster that has nothing to do uses. */
-export async function run(): Promise<void> {
+async function run(): Promise<void> {
   const cluster = await startEmbedded();
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const pids = await cluster.pids();
@@ -20,3 +20,5 @@ export async function run(): Promise<void> {
   }
   await cluster.stop();
 }
+
+await run();

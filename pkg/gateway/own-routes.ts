@@ -39,7 +39,7 @@ export function ownReply(
 }
 
 function readiness(reason: UnreadyReason | undefined): OwnReply {
-  const words = reason === undefined ? { status: "ready" } : { status: "not_ready", reason };
+  const words = reason === undefined ? { ready: true } : { ready: false, reason };
   return { status: reason === undefined ? 200 : 503, contentType: JSON_TYPE, body: JSON.stringify(words) };
 }
 

@@ -92,7 +92,7 @@ describe("whatever arrives", () => {
   it("the gateway's own pages need no tenant, and calls do", async () => {
     const under = await start();
     expect(await (await fetch(`${under.url}/health`)).text()).toBe("OK");
-    expect(await (await fetch(`${under.url}/ready`)).json()).toEqual({ status: "ready" });
+    expect(await (await fetch(`${under.url}/ready`)).json()).toEqual({ ready: true });
     const stream = http2Session(under.url).request({ ":path": "/health" });
     expect(await text(stream)).toBe("OK");
     for (const [tenant, status] of [
