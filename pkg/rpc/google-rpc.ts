@@ -74,6 +74,8 @@ function field(
 ): FieldDescriptorProto {
   return create(FieldDescriptorProtoSchema, {
     name,
+    // protoc fills it in; whoever writes JSON by default takes it as it is.
+    jsonName: name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
     number,
     label: repeated ? Label.REPEATED : Label.OPTIONAL,
     type: message === undefined ? Type.STRING : Type.MESSAGE,

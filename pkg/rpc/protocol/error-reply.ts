@@ -17,7 +17,8 @@ export interface ErrorReply {
   readonly body: Buffer;
 }
 
-const JSON_OPTIONS = { registry: errorDetails };
+/** Details in words as well as in bytes, by the proto's names as everywhere. */
+const JSON_OPTIONS = { registry: errorDetails, useProtoFieldName: true };
 
 /** @param contentType of the request, which the streaming protocols answer with. */
 export function errorReply(

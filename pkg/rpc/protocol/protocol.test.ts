@@ -45,6 +45,15 @@ describe("errorReply", () => {
     ]);
   });
 
+  it("tells its details in words too, by the proto's names", () => {
+    const { body } = errorReply(CallProtocol.ConnectUnary, "application/json", error);
+    const { details } = JSON.parse(body.toString()) as { details: { debug: unknown }[] };
+    expect(details.map(({ debug }) => debug)).toEqual([
+      { reason: "NO_WORKER", domain: "jennah" },
+      { retry_delay: "1.500s" },
+    ]);
+  });
+
   it("is read by a Connect stream as its end", () => {
     const { status, headers, body } = errorReply(
       CallProtocol.ConnectStream,
