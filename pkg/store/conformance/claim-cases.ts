@@ -1,8 +1,7 @@
 import { expect } from "vitest";
 import type { Job } from "#pkg/job/index.ts";
 import type { ClaimRequest } from "#pkg/store/jobs.ts";
-import type { Cases } from "./index.ts";
-import { START_MS, type World } from "./world.ts";
+import { type Cases, START_MS, type World } from "./world.ts";
 
 const by = { actor: "elsewhere", atMs: START_MS + 77 };
 

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { InvariantError } from "#pkg/errors/index.ts";
-import type { Cases } from "./index.ts";
+import type { Cases } from "./world.ts";
 
 export const groupCases: Cases = {
   "one stale update of a group keeps no other back": async (world) => {

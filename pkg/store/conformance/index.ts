@@ -15,12 +15,9 @@ import { metaCases } from "./meta-cases.ts";
 import { requestCases } from "./request-cases.ts";
 import { termCases } from "./term-cases.ts";
 import { updateCases } from "./update-cases.ts";
-import { createWorld, type OpenedStores, type World } from "./world.ts";
+import { type Cases, createWorld, type OpenedStores, type World } from "./world.ts";
 
 export { createWorld, type OpenedStores, type World } from "./world.ts";
-
-/** One promise of the port, in words, and what shows it. */
-export type Cases = Readonly<Record<string, (world: World) => Promise<void>>>;
 
 const GROUPS: Readonly<Record<string, Cases>> = {
   inserts: insertCases,

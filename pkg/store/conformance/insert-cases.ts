@@ -1,7 +1,6 @@
 import { expect } from "vitest";
 import type { InsertResult } from "#pkg/store/jobs.ts";
-import type { Cases } from "./index.ts";
-import { START_MS } from "./world.ts";
+import { type Cases, START_MS } from "./world.ts";
 
 const countOf = (results: readonly InsertResult[], kind: InsertResult["kind"]) =>
   results.filter((result) => result.kind === kind).length;

@@ -3,8 +3,7 @@ import { expect } from "vitest";
 import { systemClock } from "#pkg/clock/index.ts";
 import { type Job, JobStatus } from "#pkg/job/index.ts";
 import type { JobFilter, PageCursor } from "#pkg/store/jobs.ts";
-import type { Cases } from "./index.ts";
-import { START_MS, type World } from "./world.ts";
+import { type Cases, START_MS, type World } from "./world.ts";
 
 const ANY: JobFilter = {
   statuses: [],

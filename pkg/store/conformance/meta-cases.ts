@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Cases } from "./index.ts";
+import type { Cases } from "./world.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

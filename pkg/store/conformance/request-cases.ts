@@ -1,7 +1,6 @@
 import { expect } from "vitest";
 import type { Job, JobRef } from "#pkg/job/index.ts";
-import type { Cases } from "./index.ts";
-import { START_MS, type World } from "./world.ts";
+import { type Cases, START_MS, type World } from "./world.ts";
 
 const by = { actor: "elsewhere", atMs: START_MS + 77 };
 

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Cases } from "./index.ts";
+import type { Cases } from "./world.ts";
 
 const NOW = { load: 3, draining: false };
 

@@ -2,8 +2,7 @@ import { expect } from "vitest";
 import { InvariantError } from "#pkg/errors/index.ts";
 import { JobStatus, mayBecome } from "#pkg/job/index.ts";
 import type { JobUpdate } from "#pkg/store/jobs.ts";
-import type { Cases } from "./index.ts";
-import { START_MS } from "./world.ts";
+import { type Cases, START_MS } from "./world.ts";
 
 export const updateCases: Cases = {
   "an owner's write changes what it names, raises the version and appends its event": async (world) => {

@@ -43,6 +43,9 @@ export interface World {
   claim(parts: Partial<ClaimRequest>): ClaimRequest;
 }
 
+/** Promises of the port, in words, and what shows each. */
+export type Cases = Readonly<Record<string, (world: World) => Promise<void>>>;
+
 /** The moment at which every case begins. Stores take all times from their callers. */
 export const START_MS = 1_700_000_000_000;
 
