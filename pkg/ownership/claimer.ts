@@ -40,6 +40,7 @@ export function createClaimer(options: ClaimerOptions): Claimer {
   const { store, clock } = options;
   const fullSearchIntervalMs = options.fullSearchIntervalMs ?? FULL_SEARCH_INTERVAL_MS;
   let lastFullSearchMs = Number.NEGATIVE_INFINITY;
+  let lastFullSearchTerm = 0;
   let sweepsDueMs: number[] = [];
 
   function noteLostAnswer(): void {
@@ -114,13 +115,18 @@ export function createClaimer(options: ClaimerOptions): Claimer {
       const owner = options.owner();
       if (owner === undefined) return;
       const now = clock.monotonicMs();
-      const fromTheFirst = now - lastFullSearchMs >= fullSearchIntervalMs;
+      // In a new term, too: what this process inserted under its last one may have come after that was emptied.
+      const fromTheFirst =
+        owner.term !== lastFullSearchTerm || now - lastFullSearchMs >= fullSearchIntervalMs;
       // Its own among them, whatever the rows say: they may have been read before its term began.
       const living = [
         ...new Set([...options.targets, ...rows.flatMap((row) => (row.over ? [] : row.targets))]),
       ];
       await claimDead(owner, deadTermsOf(rows, fromTheFirst), living);
-      if (fromTheFirst) lastFullSearchMs = now;
+      if (fromTheFirst) {
+        lastFullSearchMs = now;
+        lastFullSearchTerm = owner.term;
+      }
       await claimUnowned(owner, living);
       await markEmptied(rows);
       if (sweepsDueMs.some((dueMs) => dueMs <= now)) {

@@ -53,7 +53,10 @@ const ODD_ARGUMENTS = [
   "x".repeat(10_000),
 ];
 
-/** Runs every promise of the port against what `open` makes. */
+/**
+ * Runs every promise of the port against what `open` makes. One list, and longer than a file should be, because a case is
+ * read beside those that it differs from.
+ */
 export function describeBatchProvider(name: string, open: () => Promise<BatchHarness>): void {
   describe(`batch provider: ${name}`, () => {
     let harness: BatchHarness;

@@ -15,7 +15,7 @@ import { metaCases } from "./meta-cases.ts";
 import { requestCases } from "./request-cases.ts";
 import { termCases } from "./term-cases.ts";
 import { updateCases } from "./update-cases.ts";
-import { type Cases, createWorld, type OpenedStores, type World } from "./world.ts";
+import { type Cases, createWorld, type OpenedStores } from "./world.ts";
 
 export { createWorld, type OpenedStores, type World } from "./world.ts";
 
