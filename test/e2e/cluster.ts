@@ -24,7 +24,12 @@ export interface JobJson {
   readonly wait_reason?: string;
   readonly provider_state?: string;
   readonly error?: { readonly reason: string; readonly message: string; readonly exit_code?: number };
-  readonly events?: readonly { readonly type: string; readonly actor?: string; readonly reason?: string }[];
+  readonly events?: readonly {
+    readonly seq: number;
+    readonly type: string;
+    readonly actor?: string;
+    readonly reason?: string;
+  }[];
   readonly [field: string]: unknown;
 }
 

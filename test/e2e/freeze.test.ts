@@ -50,9 +50,7 @@ describe("a frozen worker", () => {
       (all) => all.every((job) => job.owner !== "worker-2"),
       TAKEOVER_MS + 10_000,
     );
-    const seqs = jobs.map((job) =>
-      Math.max(...(job.events ?? []).map((event) => Number((event as { seq?: number }).seq))),
-    );
+    const seqs = jobs.map((job) => Math.max(...(job.events ?? []).map((event) => event.seq)));
     frozen.signal("SIGCONT");
     await frozen.line((line) => line.includes("term is over"));
     await eventually(
