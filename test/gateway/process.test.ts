@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { later, startUpstream, until } from "./support.ts";
 
 const MAIN = new URL("../../cmd/gateway/main.ts", import.meta.url).pathname;
 const children: ChildProcess[] = [];
+const folders: string[] = [];
 afterEach(async () => {
   for (const child of children.splice(0)) {
     if (child.exitCode !== null || child.signalCode !== null) continue;
@@ -17,11 +18,13 @@ afterEach(async () => {
     child.kill("SIGKILL");
     await gone;
   }
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
 /** Runs the command in an empty folder, with nothing of this process' settings. */
 function run(env: Record<string, string>) {
   const cwd = mkdtempSync(join(tmpdir(), "jennah-gateway-"));
+  folders.push(cwd);
   const child = spawn(process.execPath, [MAIN], { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
   children.push(child);
   const lines: Record<string, unknown>[] = [];

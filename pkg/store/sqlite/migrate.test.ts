@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -111,6 +111,9 @@ describe("migrations", () => {
     const fault = faultOf(join(path, "jennah.db"));
     expect(fault).toBeInstanceOf(StartupError);
     expect(fault).toMatchObject({ exitCode: ExitCode.Config, message: /DB_PATH/ });
-    expect(faultOf(folder)).toBeInstanceOf(StartupError);
+    // A folder, where the file should be.
+    const taken = join(folder, "taken");
+    mkdirSync(taken);
+    expect(faultOf(taken)).toBeInstanceOf(StartupError);
   });
 });
