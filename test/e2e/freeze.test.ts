@@ -43,7 +43,7 @@ describe("a frozen worker", () => {
     );
     expect((await cluster.getJob(tenant, ids[0] ?? "")).owner).toBe("worker-2");
     const frozen = cluster.worker("worker-2");
-    frozen.signal("SIGSTOP");
+    await frozen.freeze();
     // The gateway finds out and sends the tenant's calls elsewhere.
     const jobs = await eventually(
       () => Promise.all(ids.map((id) => cluster.getJob(tenant, id))),
@@ -80,7 +80,7 @@ describe("a frozen worker", () => {
   it("whose WORKER_ID another process took says so when it wakes, and exits 78", async () => {
     await start();
     const frozen = cluster.worker("worker-1");
-    frozen.signal("SIGSTOP");
+    await frozen.freeze();
     // On a port of its own: the frozen one still holds the other.
     await cluster.startWorker("worker-1", { WORKER_PORT: "0" });
     frozen.signal("SIGCONT");

@@ -104,7 +104,7 @@ describe("ownership, with processes that die", () => {
   it("a worker frozen for longer than its TTL finds its term over and begins another", async () => {
     const [a] = await Promise.all([startHolding("a"), startHolding("b")]);
     const ids = await insertFor({ workerId: "a", term: 1 }, 10);
-    a.signal("SIGSTOP");
+    await a.freeze();
     await untilOwnedBy(ids, /^b:1$/, TAKEOVER_MS);
     a.signal("SIGCONT");
     await a.line((line) => line.includes("term is over"));
@@ -120,7 +120,7 @@ describe("ownership, with processes that die", () => {
 
   it("a worker whose id another process took says so when it wakes, and exits 78", async () => {
     const a = await startHolding("a");
-    a.signal("SIGSTOP");
+    await a.freeze();
     const other = await startHolding("a");
     a.signal("SIGCONT");
     expect((await a.ended).code).toBe(78);
@@ -143,7 +143,8 @@ describe("ownership, with processes that die", () => {
     const beatOfA = (await workerRow("a"))?.beat ?? 0;
     // The outage itself, which is a length of time.
     await systemClock.sleep(5_000);
-    b.signal("SIGSTOP");
+    // Before the lock is free, or it may be frozen with the lock in its hand.
+    await b.freeze();
     lock.exec("ROLLBACK");
     lock.close();
     await eventually(

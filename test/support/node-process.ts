@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { systemClock } from "#pkg/clock/index.ts";
 
@@ -10,6 +11,8 @@ export interface NodeProcess {
   /** Resolves with the first line, printed or to come, that `matches` takes; rejects when the process ends without. */
   line(matches: (line: string) => boolean): Promise<string>;
   signal(signal: NodeJS.Signals): void;
+  /** Stops it by SIGSTOP, and resolves when each of its threads stands still (Linux; elsewhere when the signal was sent). */
+  freeze(): Promise<void>;
   /** Resolves when it has ended. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   /** Kills it, frozen or not, and waits for its end. */
@@ -66,11 +69,29 @@ export function startNode(
       });
     },
     signal: (signal) => void child.kill(signal),
+    async freeze() {
+      child.kill("SIGSTOP");
+      await eventually(
+        () => statesOfThreads(child.pid ?? 0),
+        (states) => states.every((state) => state === "T"),
+        5_000,
+      );
+    },
     async kill() {
       child.kill("SIGKILL");
       await ended;
     },
   };
+}
+
+/** The state letters of proc(5), one for each thread; none where there is no /proc. */
+async function statesOfThreads(pid: number): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const stats = await Promise.all(
+    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, "utf8").catch(() => "")),
+  );
+  // Behind the name, which may hold anything.
+  return stats.filter((stat) => stat !== "").map((stat) => stat.slice(stat.lastIndexOf(")") + 2).charAt(0));
 }
 
 /**
