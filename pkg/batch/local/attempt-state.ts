@@ -71,10 +71,13 @@ function ended(facts: AttemptFacts, exit: ExitRecord): BatchJobState {
   }
 }
 
+/** Where in the shim the shell says that it was: a path of this installation, and nothing to a caller. */
+const SHIM_PLACE = /^\S*shim\.sh: (line )?\d+: (exec: )?/;
+
 function wordsOf(code: number, lastWords: string | undefined): string {
   const unstartable = UNSTARTABLE[code];
   if (unstartable !== undefined)
-    return `exit code ${code}: ${unstartable}${lastWords ? `: ${lastWords}` : ""}`;
+    return `exit code ${code}: ${unstartable}${lastWords ? `: ${lastWords.replace(SHIM_PLACE, "")}` : ""}`;
   if (code > FIRST_SIGNAL_CODE) return `exit code ${code}: ended by signal ${code - FIRST_SIGNAL_CODE}`;
   return `exit code ${code}`;
 }

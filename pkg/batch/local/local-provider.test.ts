@@ -139,6 +139,7 @@ describe("the program's surroundings", () => {
     const end = await eventually(provider, request.batchJobId, ENDED);
     expect(end).toMatchObject({ phase: BatchPhase.Failed, reason: "EXIT_CODE", exitCode });
     expect(end.message).toMatch(words);
+    expect(end.message).not.toContain("shim");
   });
 
   test("arguments longer than the machine takes are rejected", async () => {
