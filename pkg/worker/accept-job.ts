@@ -14,9 +14,7 @@ import {
 import { callOf, type RepeatHeaders } from "#pkg/rpc/index.ts";
 import type { InsertResult, NewJob } from "#pkg/store/index.ts";
 import type { Api } from "./api.ts";
-
-/** `wait_reason` of a job whose target no live worker serves. */
-const NO_WORKER = "NO_WORKER";
+import { isServed, NO_WORKER } from "./wait-reason.ts";
 
 /** A job that passed every check and is to be committed. */
 export interface Acceptance extends ValidatedSpec {
@@ -106,11 +104,6 @@ function draft(api: Api, acceptance: Acceptance, tenantId: string, requestHash: 
 function ownerFor(api: Api, target: string): Owner | undefined {
   const isTaking = api.providers.has(target) && !api.draining.aborted;
   return isTaking && api.dispatcher.activeJobs < api.maxActiveJobs ? api.ownership.owner : undefined;
-}
-
-function isServed(api: Api, target: string): boolean {
-  if (api.providers.has(target)) return true;
-  return api.ownership.workers.some((worker) => !worker.over && worker.targets.includes(target));
 }
 
 /**

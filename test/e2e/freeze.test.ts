@@ -135,7 +135,8 @@ describe("targets", () => {
     cluster.worker("worker-2").signal("SIGTERM");
     await cluster.worker("worker-2").ended;
     const id = await cluster.submit("a", `echo ran >> ${cluster.folder}/there`, { target: there });
-    expect(await cluster.getJob("a", id)).toMatchObject({ status: "PENDING", wait_reason: "NO_WORKER" });
+    // What serves what is looked at every half second or so.
+    await cluster.until("a", id, (job) => job.status === "PENDING" && job.wait_reason === "NO_WORKER", 5_000);
     await cluster.startWorker("worker-2", other);
     const job = await cluster.until("a", id, isTerminal, 20_000);
     expect(job.status).toBe("COMPLETED");
