@@ -291,7 +291,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
           drop(charge);
         }
       },
-      isBackingOff,
     },
     Object.getOwnPropertyDescriptors(service),
   ) as Dispatcher;

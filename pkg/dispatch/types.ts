@@ -71,8 +71,6 @@ export interface Dispatcher extends Service {
   forgetAll(): void;
   /** Active jobs in its charge. */
   readonly activeJobs: number;
-  /** Whether the target, if it is served here, backs off now. */
-  isBackingOff(target: string): boolean;
 }
 
 /** The wait after a step that did not get through: the store or the cloud did not answer. */

@@ -43,8 +43,6 @@ export interface Ownership extends Service {
   noteLostAnswer(): void;
   /** Claims nothing from now on, and tells so with the next renewal; the term stays until the drain. */
   retire(): void;
-  /** Looks for dead terms and claims now, not at the next interval; a hint. */
-  lookNow(): void;
   /** Never resolves; rejects with a `StartupError` (78) when another instance has taken this worker id. */
   readonly ended: Promise<void>;
 }
@@ -176,7 +174,6 @@ export function createOwnership(options: OwnershipOptions): Ownership {
       retire() {
         draining = true;
       },
-      lookNow: () => claims.wake(),
       ended: ended.promise,
     },
     Object.getOwnPropertyDescriptors(service),

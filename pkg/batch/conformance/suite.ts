@@ -1,3 +1,7 @@
+/**
+ * The promises of the batch port, one case each, in one list: longer than a file should be, because a case is read beside
+ * those that it differs from.
+ */
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
 import {
   BatchPhase,
@@ -53,10 +57,7 @@ const ODD_ARGUMENTS = [
   "x".repeat(10_000),
 ];
 
-/**
- * Runs every promise of the port against what `open` makes. One list, and longer than a file should be, because a case is
- * read beside those that it differs from.
- */
+/** Runs every promise of the port against what `open` makes. */
 export function describeBatchProvider(name: string, open: () => Promise<BatchHarness>): void {
   describe(`batch provider: ${name}`, () => {
     let harness: BatchHarness;
