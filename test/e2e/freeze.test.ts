@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "#pkg/clock/index.ts";
+import { freezeBetweenWrites } from "#test/support/freeze.ts";
 import { eventually } from "#test/support/node-process.ts";
 import { type Cluster, type JobJson, startCluster, TAKEOVER_MS, TTL_MS } from "./cluster.ts";
 
@@ -43,7 +44,7 @@ describe("a frozen worker", () => {
     );
     expect((await cluster.getJob(tenant, ids[0] ?? "")).owner).toBe("worker-2");
     const frozen = cluster.worker("worker-2");
-    await frozen.freeze();
+    await freezeBetweenWrites(frozen, cluster.dbPath);
     // The gateway finds out and sends the tenant's calls elsewhere.
     const jobs = await eventually(
       () => Promise.all(ids.map((id) => cluster.getJob(tenant, id))),
@@ -80,7 +81,7 @@ describe("a frozen worker", () => {
   it("whose WORKER_ID another process took says so when it wakes, and exits 78", async () => {
     await start();
     const frozen = cluster.worker("worker-1");
-    await frozen.freeze();
+    await freezeBetweenWrites(frozen, cluster.dbPath);
     // On a port of its own: the frozen one still holds the other.
     await cluster.startWorker("worker-1", { WORKER_PORT: "0" });
     frozen.signal("SIGCONT");

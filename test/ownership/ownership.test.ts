@@ -9,6 +9,7 @@ import type { Owner } from "#pkg/job/index.ts";
 import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
 import { createSqliteStore } from "#pkg/store/sqlite/index.ts";
+import { freezeBetweenWrites } from "#test/support/freeze.ts";
 import { newJob } from "#test/support/new-job.ts";
 import { eventually, type NodeProcess, startNode } from "#test/support/node-process.ts";
 
@@ -104,7 +105,7 @@ describe("ownership, with processes that die", () => {
   it("a worker frozen for longer than its TTL finds its term over and begins another", async () => {
     const [a] = await Promise.all([startHolding("a"), startHolding("b")]);
     const ids = await insertFor({ workerId: "a", term: 1 }, 10);
-    await a.freeze();
+    await freezeBetweenWrites(a, path);
     await untilOwnedBy(ids, /^b:1$/, TAKEOVER_MS);
     a.signal("SIGCONT");
     await a.line((line) => line.includes("term is over"));
@@ -120,7 +121,7 @@ describe("ownership, with processes that die", () => {
 
   it("a worker whose id another process took says so when it wakes, and exits 78", async () => {
     const a = await startHolding("a");
-    await a.freeze();
+    await freezeBetweenWrites(a, path);
     const other = await startHolding("a");
     a.signal("SIGCONT");
     expect((await a.ended).code).toBe(78);
