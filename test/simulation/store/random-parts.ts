@@ -100,8 +100,9 @@ export const fresh: fc.Arbitrary<NewJob> = fc
       ...ref,
       status,
       spec: { ...newJob().spec, ...inSpec },
-      // A delete is never left on an active job.
-      deleteRequestedAtMs: isTerminal(status) ? deleteRequestedAtMs : undefined,
+      // No delete is ever left on an active job. Here one may stand beside a cancel, to see that the row is kept even so.
+      deleteRequestedAtMs:
+        isTerminal(status) || rest.cancelRequestedAtMs !== undefined ? deleteRequestedAtMs : undefined,
       // Two tenants never share an id, save here: so theirs differ in age, or the port would leave open which comes first.
       createdAtMs: TENANTS.length * age + TENANTS.indexOf(ref.tenantId),
     }),
