@@ -15,8 +15,8 @@ export function armBug({ name, patches }: Bug): void {
       const loaded = nextLoad(url, context);
       const changes = byUrl.get(url);
       if (changes === undefined || loaded.source === undefined || loaded.source === null) return loaded;
-      let source = loaded.source.toString();
-      if (typeof loaded.source !== "string") source = new TextDecoder().decode(loaded.source);
+      let source =
+        typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source);
       for (const { file, find, replace } of changes)
         source = replaceOnce(source, find, replace, `${name}: ${file}`);
       return { ...loaded, source };

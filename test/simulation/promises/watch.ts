@@ -34,6 +34,8 @@ export interface Watch {
   unfinished(): string | undefined;
   /** At the end of a world: all that had to come about did. */
   conclude(): void;
+  /** How often each type of event stands in the histories of the jobs whose rows are there. */
+  events(): ReadonlyMap<string, number>;
 }
 
 export function createWatch({ nowMs, ttlMs, core, clouds, workers, onViolation }: WatchOptions): Watch {
@@ -79,6 +81,13 @@ export function createWatch({ nowMs, ttlMs, core, clouds, workers, onViolation }
       const stray = cloudWatch.stray();
       if (stray !== undefined) report(Promised.NothingLeft, stray);
       callerWatch.check();
+    },
+    events() {
+      const counts = new Map<string, number>();
+      for (const job of ledger.jobs.values()) {
+        for (const { type } of core().listEvents(job)) counts.set(type, (counts.get(type) ?? 0) + 1);
+      }
+      return counts;
     },
   };
 }

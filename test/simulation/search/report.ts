@@ -1,4 +1,5 @@
 import type { Clock } from "#pkg/clock/index.ts";
+import { CallFault } from "#test/simulation/kernel/chaos.ts";
 import type { SearchEnd } from "./search.ts";
 
 const EVERY_MS = 1_000;
@@ -24,16 +25,20 @@ export function createProgress(clock: Clock, seeds: number): { show(soFar: Searc
   };
 }
 
-/** What a search came to, and everything that it did to the system. */
+/** What a search came to, everything that it did to the system, and what the system did. */
 export function summaryOf(end: SearchEnd, tookMs: number): string {
-  const hours = end.simulatedMs / 3_600_000;
-  const rows = [...end.counts].sort(([a], [b]) => (a < b ? -1 : 1));
-  const width = Math.max(0, ...rows.map(([kind]) => kind.length));
+  const hours = number(Math.round(end.simulatedMs / 3_600_000));
+  const rate = (end.seeds / (tookMs / 1000)).toFixed(0);
+  const never = Object.values(CallFault).filter((kind) => !end.counts.has(kind));
   const lines = [
-    `${number(end.seeds)} seeds in ${(tookMs / 1000).toFixed(1)} s: ${(end.seeds / (tookMs / 1000)).toFixed(0)} schedules a second,` +
-      ` ${number(Math.round(hours))} simulated hours, ${number(end.acts)} acts`,
+    `${number(end.seeds)} seeds in ${(tookMs / 1000).toFixed(1)} s: ${rate} schedules a second, ${hours} simulated hours, ${number(end.acts)} acts`,
     "",
-    ...rows.map(([kind, count]) => `  ${kind.padEnd(width)}  ${number(count).padStart(11)}`),
+    "What befell them:",
+    ...columnsOf(end.counts),
+    ...(never.length > 0 ? [`  never: ${never.join(", ")}`] : []),
+    "",
+    "What the jobs' histories tell:",
+    ...columnsOf(end.events),
     "",
     end.failure === undefined
       ? "Every promise held."
@@ -41,6 +46,13 @@ export function summaryOf(end: SearchEnd, tookMs: number): string {
     "",
   ];
   return lines.join("\n");
+}
+
+function columnsOf(counts: ReadonlyMap<string, number>): readonly string[] {
+  const width = Math.max(0, ...[...counts.keys()].map((kind) => kind.length));
+  return [...counts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([kind, count]) => `  ${kind.padEnd(width)}  ${number(count).padStart(11)}`);
 }
 
 function number(value: number): string {

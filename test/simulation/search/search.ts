@@ -20,6 +20,7 @@ export interface SearchEnd {
   /** The lowest seed that broke a promise. */
   readonly failure: Failure | undefined;
   readonly counts: ReadonlyMap<string, number>;
+  readonly events: ReadonlyMap<string, number>;
   readonly simulatedMs: number;
   readonly acts: number;
 }
@@ -35,8 +36,9 @@ const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
 export async function search(options: SearchOptions): Promise<SearchEnd> {
   const endSeed = options.from + options.seeds;
   const counts = new Map<string, number>();
+  const events = new Map<string, number>();
   let next = options.from;
-  let soFar: SearchEnd = { seeds: 0, failure: undefined, counts, simulatedMs: 0, acts: 0 };
+  let soFar: SearchEnd = { seeds: 0, failure: undefined, counts, events, simulatedMs: 0, acts: 0 };
 
   function nextBatch(): Batch | undefined {
     const limit = Math.min(endSeed, soFar.failure?.seed ?? endSeed);
@@ -47,14 +49,15 @@ export async function search(options: SearchOptions): Promise<SearchEnd> {
   }
 
   function take(end: BatchEnd): void {
-    for (const [kind, number] of Object.entries(end.counts))
-      counts.set(kind, (counts.get(kind) ?? 0) + number);
+    sum(counts, end.counts);
+    sum(events, end.events);
     const isFirst =
       end.failure !== undefined && end.failure.seed < (soFar.failure?.seed ?? Number.POSITIVE_INFINITY);
     soFar = {
       seeds: soFar.seeds + end.seeds,
       failure: isFirst ? end.failure : soFar.failure,
       counts,
+      events,
       simulatedMs: soFar.simulatedMs + end.simulatedMs,
       acts: soFar.acts + end.acts,
     };
@@ -90,4 +93,9 @@ function runIn(child: ChildProcess, batch: Batch): Promise<BatchEnd> {
 
 function send(child: ChildProcess, message: ChildMessage): void {
   child.send(message);
+}
+
+// Not `batch.ts`'s: that would load the simulated code here, before a bug is armed for a replay.
+function sum(counts: Map<string, number>, more: Readonly<Record<string, number>>): void {
+  for (const [kind, number] of Object.entries(more)) counts.set(kind, (counts.get(kind) ?? 0) + number);
 }

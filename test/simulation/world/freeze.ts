@@ -5,7 +5,6 @@ import type { SimProcess } from "#test/simulation/kernel/process.ts";
 export interface FreezeOptions {
   readonly agenda: Agenda;
   readonly chaos: Chaos;
-  /** The lease TTL: freezes are up to two and a half times as long. */
   readonly ttlMs: number;
 }
 
@@ -22,6 +21,12 @@ export interface Freezer {
   freeze(process: SimProcess, forMs: number): void;
 }
 
+/** Mostly up to twice the TTL; one in five longer, up to thirty times, so that it outlasts what others wait for. */
+function lengthOf(force: number, ttlMs: number): number {
+  const stretch = 12 ** (Math.max(0, force - 0.8) / 0.2);
+  return ttlMs * 2.5 * force * stretch;
+}
+
 export function createFreezer({ agenda, chaos, ttlMs }: FreezeOptions): Freezer {
   function freeze(process: SimProcess, forMs: number): void {
     process.freeze();
@@ -33,7 +38,7 @@ export function createFreezer({ agenda, chaos, ttlMs }: FreezeOptions): Freezer 
     send(process, patienceMs, send) {
       const strike = chaos.strikes(CallFault.FreezeAtSend, process.name);
       if (strike === undefined) return send();
-      const forMs = ttlMs * 2.5 * strike.force;
+      const forMs = lengthOf(strike.force, ttlMs);
       freeze(process, forMs);
       if ((strike.force * 1_000) % 1 < 0.5) return send();
       if (forMs > patienceMs) return;

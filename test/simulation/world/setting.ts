@@ -237,7 +237,10 @@ function drawJobs(
       atMs: Math.round(draw("at") * faultsEndMs * 0.8),
       idempotencyKey: draw("has key") < 0.5 ? `key-${1 + Math.floor(draw("key") * 6)}` : undefined,
       target: draw("names target") < 0.3 ? targets[Math.floor(draw("target") * targets.length)] : undefined,
-      runsMs: Math.round(100 * 300 ** draw("runs")),
+      // Some for longer than it takes until a batch job that is missing may be given up.
+      runsMs: Math.round(
+        draw("is long") < 0.06 ? 100_000 + draw("runs") * 200_000 : 100 * 300 ** draw("runs"),
+      ),
       failures: draw("fails") < 0.3 ? Math.floor(draw("failures") * 4) : 0,
       maxRetries: draw("retries") < 0.4 ? Math.floor(draw("max retries") * 4) : 0,
       isRefused: draw("is refused") < 0.1,

@@ -36,6 +36,8 @@ export interface WorldEnd {
   readonly struck: readonly string[];
   /** The same, counted by kind. */
   readonly counts: ReadonlyMap<string, number>;
+  /** What jobs' histories tell, counted by type. */
+  readonly events: ReadonlyMap<string, number>;
   readonly trace: Trace;
   readonly simulatedMs: number;
   readonly acts: number;
@@ -203,10 +205,12 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     watch.violation !== undefined ||
     (busy === 0 && agenda.nowMs > calmMs && watch.unfinished() === undefined);
   const onUnhandled = (error: unknown) => onBroken(error);
+  let events: ReadonlyMap<string, number>;
   process.on("unhandledRejection", onUnhandled);
   try {
     await agenda.run(calmMs + LONGEST_REST_MS, isOver);
     watch.conclude();
+    events = watch.events();
   } finally {
     process.off("unhandledRejection", onUnhandled);
     for (const each of processes) each.kill();
@@ -216,6 +220,7 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     violation: watch.violation,
     struck: chaos.struck,
     counts: chaos.counts,
+    events,
     trace,
     simulatedMs: agenda.nowMs,
     acts: agenda.acts,
