@@ -25,6 +25,11 @@ export interface Charge {
   news: News | undefined;
   /** The row may be another than `job`: read it before deciding. */
   isOutdated: boolean;
+  /**
+   * A write on this version of the row was sent and not answered: as long as the row stands at it, that write may still take
+   * effect, however long ago its sender gave up.
+   */
+  unansweredAtVersion: number | undefined;
   /** How many steps in a row did not get through; the measure of the next backoff. */
   failures: number;
   /** Those who wait for the first answer of the cloud. */
@@ -47,6 +52,7 @@ export function createCharge(job: Job, known: Knowledge): Charge {
     rest: undefined,
     news: undefined,
     isOutdated: false,
+    unansweredAtVersion: undefined,
     failures: 0,
     waiters: new Set(),
   };

@@ -17,6 +17,7 @@ export function createRows({ store, clock, log, reign, onEnded }: DispatcherOpti
     if (job.owner === undefined) return "gone";
     const atMs = clock.nowMs();
     const ends = changes.status !== undefined && isTerminal(changes.status);
+    charge.unansweredAtVersion = job.version;
     const result = (
       await store.updateJobs([
         {
@@ -32,6 +33,7 @@ export function createRows({ store, clock, log, reign, onEnded }: DispatcherOpti
         },
       ])
     )[0];
+    charge.unansweredAtVersion = undefined;
     if (result?.kind !== "applied") return reread(charge);
     charge.job = result.job;
     if (ends) ended(result.job);

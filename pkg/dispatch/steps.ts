@@ -68,9 +68,12 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     }
   }
 
-  /** Commits that a create may leave. */
+  /**
+   * Commits that a create may leave. Also where the row says so already but a write on it was not answered: only another
+   * write keeps that one, FAILED perhaps, from taking effect when the batch job is there.
+   */
   async function commitBegun(charge: Charge): Promise<Progress> {
-    if (isBegun(charge.job)) return "moved";
+    if (isBegun(charge.job) && charge.unansweredAtVersion !== charge.job.version) return "moved";
     return write(charge, {
       changes: { createPhase: CreatePhase.Begun, dueAtMs: undefined },
       event: { type: EventType.Dispatching, reason: "" },

@@ -6,7 +6,7 @@ import { runWorld } from "./world/world.ts";
 
 describe("a simulated world", () => {
   it("is the same for the same seed, byte for byte", async () => {
-    for (const seed of [1, 2, 3, 25, 50]) {
+    for (const seed of [1, 2, 3, 100]) {
       const once = await runSeed(seed, ALL, true);
       const again = await runSeed(seed, ALL, true);
       expect(once.trace.lines.length).toBeGreaterThan(100);

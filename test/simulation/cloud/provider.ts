@@ -55,7 +55,7 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
       const send = () => {
         if (chaos.strikes(CallFault.CloudRequestLost, where)) return;
         const late = chaos.strikes(CallFault.CloudRequestLate, where);
-        network.send(here, target, (late?.force ?? 0) * rules.longestWayMs, arrive);
+        network.ask(here, target, (late?.force ?? 0) * rules.longestWayMs, arrive);
       };
       const arrive = () => {
         const throttle = chaos.strikes(CallFault.CloudThrottles, where);
@@ -72,7 +72,7 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
       };
       trace.note(process.name, () => `→ ${target} ${what}`, what.startsWith("create"));
       // A request that stands ready while the process is frozen leaves when it wakes only if its connection still lives.
-      freezer.send(process, rules.signatureLifeMs ?? rules.longestWayMs / 2, send);
+      freezer.send(process, CallFault.FreezeAtCloud, rules.signatureLifeMs ?? rules.longestWayMs / 2, send);
     });
   }
 

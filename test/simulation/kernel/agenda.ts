@@ -10,6 +10,8 @@ export interface Agenda {
   readonly nowMs: number;
   /** Has `act` happen then, or now if that is past; what is due at one moment happens in the order of asking. */
   at(atMs: number, act: () => void): Appointment;
+  /** The same for an act that settles no promise, which costs half as much. */
+  quietlyAt(atMs: number, act: () => void): void;
   /**
    * Lets time pass until `isOver`, which is asked after every act, or `untilMs`. After each act every promise that can settle
    * without time passing has settled.
@@ -22,6 +24,7 @@ export interface Agenda {
 interface Entry extends Appointment {
   readonly atMs: number;
   readonly order: number;
+  readonly isQuiet: boolean;
   act: (() => void) | undefined;
 }
 
@@ -31,6 +34,20 @@ export function createAgenda(): Agenda {
   let order = 0;
   let acts = 0;
 
+  function enter(atMs: number, act: () => void, isQuiet: boolean): Entry {
+    const entry: Entry = {
+      atMs: Math.max(atMs, nowMs),
+      order: order++,
+      isQuiet,
+      act,
+      cancel() {
+        entry.act = undefined;
+      },
+    };
+    push(heap, entry);
+    return entry;
+  }
+
   return {
     get nowMs() {
       return nowMs;
@@ -38,17 +55,9 @@ export function createAgenda(): Agenda {
     get acts() {
       return acts;
     },
-    at(atMs, act) {
-      const entry: Entry = {
-        atMs: Math.max(atMs, nowMs),
-        order: order++,
-        act,
-        cancel() {
-          entry.act = undefined;
-        },
-      };
-      push(heap, entry);
-      return entry;
+    at: (atMs, act) => enter(atMs, act, false),
+    quietlyAt(atMs, act) {
+      enter(atMs, act, true);
     },
     async run(untilMs, isOver) {
       await systemClock.yield();
@@ -61,7 +70,7 @@ export function createAgenda(): Agenda {
         acts += 1;
         next.act();
         // The next turn of the event loop comes after every promise that can settle by itself.
-        await systemClock.yield();
+        if (!next.isQuiet) await systemClock.yield();
       }
     },
   };

@@ -4,7 +4,10 @@ import type { Trace } from "./trace.ts";
 
 /** What can go wrong with one call, at the moment when it is made. */
 export const CallFault = {
-  FreezeAtSend: "freeze at a call",
+  FreezeAtRead: "freeze at a read",
+  FreezeAtJobWrite: "freeze at a job's write",
+  FreezeAtTermWrite: "freeze at a term's write",
+  FreezeAtCloud: "freeze at a call to a cloud",
   StoreRefuses: "store refuses",
   StoreRequestLost: "store request lost",
   StoreAnswerLost: "store answer lost",

@@ -5,6 +5,8 @@ import type { Dice } from "./dice.ts";
 export interface Network {
   /** Has `arrive` happen at the other end a moment later, unless the two are cut off from each other then. */
   send(from: string, to: string, delayMs: number, arrive: () => void): void;
+  /** The same to what is no process, the database or a cloud: nothing there waits for a promise. */
+  ask(from: string, to: string, delayMs: number, arrive: () => void): void;
   /** Whether the two are cut off from each other now. */
   isCut(from: string, to: string): boolean;
   cut(a: string, b: string): void;
@@ -21,13 +23,18 @@ export function createNetwork(agenda: Agenda, dice: Dice): Network {
   const change = (a: string, b: string, by: number) =>
     cuts.set(linkOf(a, b), (cuts.get(linkOf(a, b)) ?? 0) + by);
 
+  const latencyMs = (from: string, to: string) => 1 + dice.next(`latency ${from} ${to}`) * JITTER_MS;
+  const unlessCut = (from: string, to: string, arrive: () => void) => () => {
+    if (!isCut(from, to)) arrive();
+  };
+
   return {
     isCut,
     send(from, to, delayMs, arrive) {
-      const latencyMs = 1 + dice.next(`latency ${from} ${to}`) * JITTER_MS;
-      agenda.at(agenda.nowMs + delayMs + latencyMs, () => {
-        if (!isCut(from, to)) arrive();
-      });
+      agenda.at(agenda.nowMs + delayMs + latencyMs(from, to), unlessCut(from, to, arrive));
+    },
+    ask(from, to, delayMs, arrive) {
+      agenda.quietlyAt(agenda.nowMs + delayMs + latencyMs(from, to), unlessCut(from, to, arrive));
     },
     cut: (a, b) => void change(a, b, 1),
     heal: (a, b) => void change(a, b, -1),

@@ -1,5 +1,5 @@
 import type { Agenda } from "#test/simulation/kernel/agenda.ts";
-import { CallFault, type Chaos } from "#test/simulation/kernel/chaos.ts";
+import type { CallFault, Chaos } from "#test/simulation/kernel/chaos.ts";
 import type { SimProcess } from "#test/simulation/kernel/process.ts";
 
 export interface FreezeOptions {
@@ -7,6 +7,9 @@ export interface FreezeOptions {
   readonly chaos: Chaos;
   readonly ttlMs: number;
 }
+
+/** What a process was about to do. */
+export type FreezePoint = Extract<CallFault, `freeze at ${string}`>;
 
 /** Every place where a process talks to another is one where it may be frozen, its other awaits with it. */
 export interface Freezer {
@@ -16,14 +19,14 @@ export interface Freezer {
    *
    * @param patienceMs a connection that said nothing for longer is dead by then, and what was to leave on it is lost.
    */
-  send(process: SimProcess, patienceMs: number, send: () => void): void;
+  send(process: SimProcess, at: FreezePoint, patienceMs: number, send: () => void): void;
   /** Freezes a process for so long. */
   freeze(process: SimProcess, forMs: number): void;
 }
 
-/** Mostly up to twice the TTL; one in five longer, up to thirty times, so that it outlasts what others wait for. */
+/** Mostly up to twice the TTL; one in five longer, up to fifty times, so that it outlasts what others wait for. */
 function lengthOf(force: number, ttlMs: number): number {
-  const stretch = 12 ** (Math.max(0, force - 0.8) / 0.2);
+  const stretch = 20 ** (Math.max(0, force - 0.8) / 0.2);
   return ttlMs * 2.5 * force * stretch;
 }
 
@@ -35,8 +38,8 @@ export function createFreezer({ agenda, chaos, ttlMs }: FreezeOptions): Freezer 
 
   return {
     freeze,
-    send(process, patienceMs, send) {
-      const strike = chaos.strikes(CallFault.FreezeAtSend, process.name);
+    send(process, at, patienceMs, send) {
+      const strike = chaos.strikes(at, process.name);
       if (strike === undefined) return send();
       const forMs = lengthOf(strike.force, ttlMs);
       freeze(process, forMs);

@@ -1,7 +1,7 @@
 import { CallerError, UnavailableError } from "#pkg/errors/index.ts";
 import { mayRepeat } from "#pkg/gateway/repeat.ts";
 import { createJobId } from "#pkg/job/index.ts";
-import { createRing } from "#pkg/ring/index.ts";
+import { createRing, type Ring } from "#pkg/ring/index.ts";
 import { JOB_ID_HEADER } from "#pkg/rpc/index.ts";
 import { CallFault } from "#test/simulation/kernel/chaos.ts";
 import type { SimProcess } from "#test/simulation/kernel/process.ts";
@@ -31,7 +31,7 @@ const LATEST_MS = 20_000;
 
 export function createSimGateway(kit: Kit, process: SimProcess, slots: readonly Slot[]): SimGateway {
   const { network, chaos, agenda } = kit;
-  const ring = createRing(slots.map((slot) => slot.setting.name));
+  const ring = ringOf(slots.map((slot) => slot.setting.name));
   const here = process.machine.name;
 
   /** One try at one worker. */
@@ -113,6 +113,15 @@ export function createSimGateway(kit: Kit, process: SimProcess, slots: readonly 
       visitNext(1);
     },
   };
+}
+
+/** A ring is a pure function of its names, and costs more to make than most worlds' other parts. */
+const rings = new Map<string, Ring>();
+function ringOf(names: readonly string[]): Ring {
+  const key = names.join();
+  const ring = rings.get(key) ?? createRing(names);
+  rings.set(key, ring);
+  return ring;
 }
 
 async function answerOf(worker: SimWorker, call: RpcCall, signal: AbortSignal): Promise<Visited> {

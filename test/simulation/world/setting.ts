@@ -118,7 +118,7 @@ const ACCIDENTS: readonly Accident["kind"][] = [
 ];
 
 /** One seed in so many runs on the real SQLite operations. */
-const SQLITE_EVERY = 25;
+const SQLITE_EVERY = 100;
 
 /**
  * Each seed switches most kinds of fault off and turns some up, so that rare combinations get a world in which nothing else
@@ -160,7 +160,7 @@ export function drawSetting(seed: number): Setting {
     seed,
     store: seed % SQLITE_EVERY === 0 ? "sqlite" : "model",
     ttlMs: among("ttl", [3_000, 3_000, 6_000, 9_000]),
-    claimIntervalMs: among("claim interval", [1_000, 1_000, 2_000]),
+    claimIntervalMs: among("claim interval", [2_000, 2_000, 4_000]),
     machines,
     clouds,
     workers,
@@ -200,7 +200,9 @@ function drawTargets(
 function drawOdds(dice: Dice): ReadonlyMap<CallFault, number> {
   const odds = new Map<CallFault, number>();
   for (const fault of Object.values(CallFault)) {
-    if (dice.next("is on") < 0.3) odds.set(fault, 0.004 * 60 ** dice.next("odds"));
+    const isRead = fault === CallFault.FreezeAtRead;
+    // A worker reads several times a second; to be frozen at each would be to do nothing at all.
+    if (dice.next("is on") < 0.3) odds.set(fault, (isRead ? 0.001 : 0.004) * 100 ** dice.next("odds"));
   }
   return odds;
 }
@@ -256,9 +258,12 @@ function drawJobs(
 
 function drawActs(dice: Dice, job: string): readonly CallerAct[] {
   const count = Math.floor(dice.next("acts") * 4);
-  return Array.from({ length: count }, (_, index) => ({
-    id: `${job} act-${index + 1}`,
-    kind: ACTS[Math.floor(dice.next("act") * ACTS.length)] ?? "get",
-    afterMs: Math.round(10 * 10_000 ** dice.next("act after")),
-  }));
+  return Array.from({ length: count }, (_, index) => index).flatMap((index) => {
+    const kind = ACTS[Math.floor(dice.next("act") * ACTS.length)] ?? "get";
+    const afterMs = Math.round(10 * 10_000 ** dice.next("act after"));
+    const act = { id: `${job} act-${index + 1}`, kind, afterMs };
+    // Some ask twice, as people do who see nothing happen.
+    const again = { ...act, id: `${act.id} again`, afterMs: afterMs + Math.round(dice.next("again") * 100) };
+    return dice.next("asks twice") < 0.3 ? [act, again] : [act];
+  });
 }

@@ -4,7 +4,7 @@ import { CallFault, type Chaos } from "#test/simulation/kernel/chaos.ts";
 import type { Network } from "#test/simulation/kernel/network.ts";
 import type { SimProcess } from "#test/simulation/kernel/process.ts";
 import type { Trace } from "#test/simulation/kernel/trace.ts";
-import type { Freezer } from "./freeze.ts";
+import type { FreezePoint, Freezer } from "./freeze.ts";
 import type { OperationName, StoreAnswer, StoreCall, StoreServer } from "./store-server.ts";
 
 export interface StoreClientOptions {
@@ -82,7 +82,7 @@ export function createStoreClient(options: StoreClientOptions): JobStore {
         if (chaos.strikes(CallFault.StoreRefuses, where)) return fail("refused");
         if (chaos.strikes(CallFault.StoreRequestLost, where)) return;
         const slow = chaos.strikes(CallFault.StoreSlow, where);
-        network.send(here, STORE, (slow?.force ?? 0) * LONGEST_MS, arrive);
+        network.ask(here, STORE, (slow?.force ?? 0) * LONGEST_MS, arrive);
       };
       const arrive = () => {
         const commit =
@@ -94,7 +94,7 @@ export function createStoreClient(options: StoreClientOptions): JobStore {
         });
       };
       trace.note(process.name, () => `→ store ${call.name}`, false);
-      freezer.send(process, LONGEST_MS, send);
+      freezer.send(process, freezePointOf(call.name), LONGEST_MS, send);
     });
   }
 
@@ -113,6 +113,11 @@ export function createStoreClient(options: StoreClientOptions): JobStore {
     stop: () => Promise.resolve(),
     dataKey: () => Promise.reject(unreachable("the simulation has keys of its own")),
   };
+}
+
+function freezePointOf(name: OperationName): FreezePoint {
+  if (OPERATIONS[name] === "read") return CallFault.FreezeAtRead;
+  return name.endsWith("Term") ? CallFault.FreezeAtTermWrite : CallFault.FreezeAtJobWrite;
 }
 
 function unreachable(words: string): UnavailableError {
