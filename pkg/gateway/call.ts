@@ -124,11 +124,29 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
     visited.push(worker);
     guestOf = worker;
     worker.guests.add(guest);
+    const credential = worker.credential();
+    if (!(credential instanceof Promise)) {
+      send(worker, credential);
+      return;
+    }
+    // Meanwhile the call may have ended or gone on to another worker.
+    credential.then(
+      (given) => {
+        if (guestOf === worker) send(worker, given);
+      },
+      (cause) => {
+        if (guestOf === worker) failed({ wasRefused: true, resetCode: undefined, cause });
+      },
+    );
+  }
+
+  function send(worker: Worker, credential: string | undefined): void {
     const headers = requestHeaders(caller.rawHeaders, {
       authority: caller.authority,
       remoteAddress: caller.remoteAddress,
       requestId: plan.requestId,
       jobId: plan.jobId,
+      credential,
       keepsLength: !Buffer.isBuffer(body),
     });
     const outgoing = { method: caller.method, path: caller.target, headers, body };
