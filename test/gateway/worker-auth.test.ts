@@ -160,6 +160,18 @@ describe("workers that ask for an ID token", () => {
     expect((await post(under.url)).status).toBe(200);
   });
 
+  it("that let nobody in are told of once, with what they answered", async () => {
+    const metadata = await startMetadata();
+    const worker = later(await startGuardedWorker("worker-1", { faultOf: () => "not invited" }));
+    const under = await startAsking(metadata, [worker]);
+    const isToldOf = ({ msg }: Record<string, unknown>) => msg === "worker is not ready";
+    expect((await under.logged(isToldOf)).err).toMatchObject({ message: "/ready answered 401" });
+    const knocks = worker.knocks.length;
+    await until(() => worker.knocks.length > knocks + 3);
+    expect(under.lines.filter(isToldOf)).toHaveLength(1);
+    expectNoTokenIn(under, metadata);
+  });
+
   it("that refuse a token are given another one with the next probe", async () => {
     const metadata = await startMetadata();
     const revoked = new Set<string>();
@@ -239,6 +251,7 @@ describe("the command with WORKER_AUTH=google-id-token", () => {
       ["1.1", undefined],
       ["2.0", undefined],
     ]);
+    expect(worker.calls()[1]?.headers[":scheme"]).toBe("https");
     const ended = once(child, "exit");
     child.kill("SIGTERM");
     expect(await ended).toEqual([0, null]);
