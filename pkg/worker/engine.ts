@@ -102,6 +102,9 @@ export function createEngine(options: EngineOptions, foundation: Foundation): En
     targets,
     // One is enough; which one matters not, as long as the live ones agree.
     isMine: (target) => liveWorkersOf(target)[0] === options.workerId,
+    orphanPolicy: settings.ORPHAN_POLICY,
+    // Where another worker owns it, that one asks the cloud by itself.
+    onPending: (job) => dispatcher.requested(job),
   });
 
   return {
