@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, realpathSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { v1 } from "@google-cloud/spanner";
+import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
+import { createLogger } from "#pkg/log/index.ts";
+import type { JobStore } from "#pkg/store/index.ts";
+import { clientOptions } from "#pkg/store/spanner/connection.ts";
+import { createSpannerStore, migrate, type SpannerStoreOptions } from "#pkg/store/spanner/index.ts";
+
+/** What a summary says of tests that need the emulator, on a machine without it. */
+export const NO_EMULATOR = "not run: no Spanner emulator found";
+
+const PROJECT = "test-project";
+const INSTANCE = "test-instance";
+/** Beside `bin/gcloud` of the SDK, when its component is installed. */
+const IN_SDK = join("cloud_spanner_emulator", "emulator_main");
+
+/** The emulator's program: `SPANNER_EMULATOR_MAIN`, else that of the Google Cloud SDK on PATH; undefined where there is none. */
+export function findSpannerEmulator(): string | undefined {
+  const named = process.env.SPANNER_EMULATOR_MAIN;
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
+  const beside = folders.flatMap((folder) => {
+    const gcloud = realPathOf(join(folder, "gcloud"));
+    return gcloud === undefined ? [] : [join(dirname(gcloud), IN_SDK)];
+  });
+  return (named === undefined ? beside : [named]).find(isExecutable);
+}
+
+export interface SpannerEmulator {
+  /** `127.0.0.1:<port>`. */
+  readonly host: string;
+  /** The name of a database that is made now, empty or with the schema; on one instance with all others. */
+  createDatabase(schema: "empty" | "migrated"): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Starts an emulator of its own on a free port, and points every client of this process at it. */
+export async function startSpannerEmulator(program: string): Promise<SpannerEmulator> {
+  const child = spawn(program, ["--host_port", "127.0.0.1:0"], { stdio: ["ignore", "ignore", "pipe"] });
+  const host = await addressOf(child);
+  process.env.SPANNER_EMULATOR_HOST = host;
+  const options = clientOptions(PROJECT);
+  const instances = new v1.InstanceAdminClient(options);
+  const databases = new v1.DatabaseAdminClient(options);
+  const [creating] = await instances.createInstance({
+    parent: instances.projectPath(PROJECT),
+    instanceId: INSTANCE,
+    instance: {
+      name: instances.instancePath(PROJECT, INSTANCE),
+      config: instances.instanceConfigPath(PROJECT, "emulator-config"),
+      displayName: INSTANCE,
+      nodeCount: 1,
+    },
+  });
+  await creating.promise();
+  let made = 0;
+
+  return {
+    host,
+    async createDatabase(schema) {
+      const database = `test-${++made}`;
+      const [operation] = await databases.createDatabase({
+        parent: databases.instancePath(PROJECT, INSTANCE),
+        createStatement: `CREATE DATABASE \`${database}\``,
+      });
+      await operation.promise();
+      if (schema === "migrated") await migrate({ ...storeOptions(database), onProgress: () => undefined });
+      return database;
+    },
+    async stop() {
+      await Promise.all([instances.close(), databases.close()]);
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
+
+/** What a store of one of the emulator's databases is made of. */
+export function storeOptions(database: string): SpannerStoreOptions {
+  return {
+    project: PROJECT,
+    instance: INSTANCE,
+    database,
+    clock: systemClock,
+    entropy: systemEntropy,
+    log: createLogger({ level: "silent", format: "json" }),
+  };
+}
+
+/** A store of one of the emulator's databases, not yet started. */
+export function spannerStoreOf(database: string, changes: Partial<SpannerStoreOptions> = {}): JobStore {
+  return createSpannerStore({ ...storeOptions(database), ...changes });
+}
+
+/** It says on standard error where it listens. */
+async function addressOf(child: ChildProcess): Promise<string> {
+  const output = child.stderr;
+  if (output === null) throw new Error("the emulator's output is piped, so it is there");
+  const lines = createInterface({ input: output });
+  try {
+    for await (const line of lines) {
+      const [, host] = /Server address: (\S+)/.exec(line) ?? [];
+      if (host !== undefined) return host;
+    }
+  } finally {
+    output.resume();
+  }
+  throw new Error("the Spanner emulator ended before it listened");
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
