@@ -24,6 +24,8 @@ const RESERVED: Readonly<Record<number, string>> = {
 };
 /** "Failed, for none of the reasons above". */
 const UNTOLD = 50000;
+/** What `docker run` itself ends with when it could not make a container, which no program of the job's ever was. */
+const DOCKER_FAILED = 125;
 
 /** Words that tell failures apart which carry no code of their own; tried in order, on the cloud's words. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
@@ -67,9 +69,7 @@ export function failureOf(events: readonly StatusEvent[]): Failure {
   const isPrograms = code !== undefined && reserved === undefined && code !== UNTOLD && code !== 0;
   const reason =
     reserved ??
-    (isPrograms && byWords !== "IMAGE_PULL_FAILED"
-      ? "EXIT_CODE"
-      : (byWords ?? (hasStarted ? "FAILED" : "NOT_STARTED")));
+    (isPrograms ? reasonOfExit(code, byWords) : (byWords ?? (hasStarted ? "FAILED" : "NOT_STARTED")));
   return {
     reason,
     message: telling || words.at(-1) || "GCP Batch does not say why the job failed",
@@ -77,6 +77,12 @@ export function failureOf(events: readonly StatusEvent[]): Failure {
     endedUnstarted: !hasStarted && !REQUESTS_FAULT.has(reason),
     isExplained: reserved !== undefined || isPrograms || byWords !== undefined,
   };
+}
+
+/** Batch as a rule says nothing about an image that could not be pulled but a code; where it does, that is the reason. */
+function reasonOfExit(code: number, byWords: string | undefined): string {
+  if (byWords === "IMAGE_PULL_FAILED") return byWords;
+  return code === DOCKER_FAILED ? "CONTAINER_NOT_STARTED" : "EXIT_CODE";
 }
 
 function isReason(text: string): boolean {

@@ -25,6 +25,34 @@ export function providerAt(endpoint: string, more: Partial<GcpProviderOptions> =
   });
 }
 
+/** A cloud and a started provider at it. */
+export interface World {
+  readonly cloud: GcpCloud;
+  readonly provider: ReturnType<typeof providerAt>;
+  /** Lines that the provider logged. */
+  readonly lines: readonly string[];
+  close(): Promise<void>;
+}
+
+export async function openWorld(
+  more: { readonly cloud?: Partial<GcpCloudOptions>; readonly provider?: Partial<GcpProviderOptions> } = {},
+): Promise<World> {
+  const cloud = await startCloud(more.cloud);
+  const lines: string[] = [];
+  const destination = { write: (text: string) => void lines.push(text) };
+  const log = createLogger({ level: LogLevel.Info, format: LogFormat.Json, destination });
+  const provider = providerAt(cloud.endpoint, { log, ...more.provider });
+  return {
+    cloud,
+    provider,
+    lines,
+    async close() {
+      await provider.stop();
+      await cloud.stop();
+    },
+  };
+}
+
 /** The double plays what the suite's programs do; what they were started with is what came over the wire. */
 export async function openGcpHarness(): Promise<BatchHarness> {
   const cloud = await startCloud();
