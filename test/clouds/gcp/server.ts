@@ -22,8 +22,8 @@ export interface GcpCloud extends Cloud {
   misbehave(misbehaviour: Misbehaviour): void;
   /** Takes a permission away, or gives it back. */
   deny(permission: string, isDenied?: boolean): void;
-  /** Answers everything with this until it is taken back with undefined: an API that is off, an account that is not known. */
-  refuseAll(refusal: Refusal | undefined): void;
+  /** Answers everything with this until it is taken back with nothing: an API that is off, an account that is not known. */
+  refuseAll(refusal: Refusal | null | undefined): void;
   /** Drops all connections and frees the port. */
   stop(): Promise<void>;
 }
@@ -168,8 +168,8 @@ export async function startGcpCloud(options: GcpCloudOptions, port = 0): Promise
       if (isDenied) denied.add(permission);
       else denied.delete(permission);
     },
-    refuseAll(said: Refusal | undefined) {
-      refusal = said;
+    refuseAll(said: Refusal | null | undefined) {
+      refusal = said ?? undefined;
     },
     async stop() {
       server.forceShutdown();
