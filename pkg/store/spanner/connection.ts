@@ -89,9 +89,17 @@ export function clientOptions(projectId: string): ConstructorParameters<typeof v
   const { servicePath, port, sslCreds } = options as Record<"servicePath" | "port" | "sslCreds", never>;
   return {
     projectId,
-    ...(servicePath !== undefined && { servicePath, port, sslCreds }),
+    // An emulator asks for no credentials, so nobody need look for a cloud's metadata server.
+    ...(servicePath !== undefined && {
+      servicePath,
+      port,
+      sslCreds,
+      clientOptions: { universeDomain: "googleapis.com" },
+    }),
     // A connection that died without a word is noticed, as the vendor's own `Database` does it.
     "grpc.keepalive_time_ms": 120_000,
+    // After an outage somebody waits; by default a new connection is tried every two minutes at last.
+    "grpc.max_reconnect_backoff_ms": 5_000,
   };
 }
 
