@@ -78,6 +78,9 @@ export async function connect({ endpoint, clock }: ConnectionOptions): Promise<C
     // Nobody but the caller decides on a second request: neither the transport nor a policy from the name service.
     "grpc.enable_retries": 0,
     "grpc.service_config_disable_resolution": 1,
+    // A connection that went dead without a word is found out by the calls on it, not minutes later by the kernel.
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
     // Looks for the domain of the credentials otherwise, which asks a metadata server that may not be there.
     ...(isClear && { universeDomain: "googleapis.com", clientOptions: { universeDomain: "googleapis.com" } }),
   });

@@ -35,7 +35,8 @@ export function createReader(connection: Connection, location: Location, log: Lo
     try {
       return await connection.call("getJob", { name: nameOf(location, batchJobId) }, { signal });
     } catch (error) {
-      if (isStatus(error, "NOT_FOUND") && !isMissingLocation(error, batchJobId)) return undefined;
+      // About the project or the region it says nothing about the batch job.
+      if (isStatus(error, "NOT_FOUND") && !isAboutLocation(error.message)) return undefined;
       throw error;
     }
   }
@@ -117,11 +118,6 @@ export function createReader(connection: Connection, location: Location, log: Lo
     get,
     list,
   };
-}
-
-/** NOT_FOUND may be about the project or the region: then nothing is said about the batch job. */
-function isMissingLocation(error: Error, batchJobId: string): boolean {
-  return !error.message.includes(batchJobId) && isAboutLocation(error.message);
 }
 
 /** A few at a time, leaving out what came to nothing. */

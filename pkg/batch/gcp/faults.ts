@@ -128,11 +128,15 @@ export function isStatus(error: unknown, ...statuses: readonly CallError["status
   return error instanceof CallError && statuses.includes(error.status);
 }
 
+/** How Google words it that a project or a region is not there, whatever was asked for in it. */
+const LOCATION_MISSING = [
+  /(?<![\w-])(location|region|project)(?![\w-])[^.]*?\bnot (be )?found\b/i,
+  /\bprojects\/[^/'\s]+(\/locations\/[^/'\s]+)?'?\s+(was |is )?not found\b/i,
+];
+
 /** Whether a NOT_FOUND is about the project or the region, which no request names. */
 export function isAboutLocation(words: string): boolean {
-  return /\b(project|location|region)\b/i.test(
-    words.replace(/projects\/[^ ]*\/(jobs|secrets|global|zones)\/[^ ]*/g, ""),
-  );
+  return LOCATION_MISSING.some((pattern) => pattern.test(words));
 }
 
 function refused(reason: string, message: string, retryAfterMs?: number): CreateOutcome {

@@ -72,6 +72,7 @@ export function createCloud(options: CloudOptions): Cloud {
   const hiddenUntilMs = new Map<string, number>();
   const held = new Set<string>();
   let operations = 0;
+  let orders = 0;
   let listLagMs = options.listLagMs ?? 0;
 
   function checkParent(given: string | null | undefined): void {
@@ -115,8 +116,10 @@ export function createCloud(options: CloudOptions): Cloud {
         if (isRepeat && options.repeats === "FIRST_ANSWER") return present.view();
         refuse("ALREADY_EXISTS", `Resource '${parent}/jobs/${id}' already exists`);
       }
+      orders += 1;
       const job = createCloudJob({
         id,
+        order: orders,
         name: `${parent}/jobs/${id}`,
         requestId: request.requestId ?? "",
         asked,
@@ -146,11 +149,12 @@ export function createCloud(options: CloudOptions): Cloud {
           matches(job),
       );
       const size = Math.min(request.pageSize || 100, options.maxPage ?? 1000);
-      const from = Number(request.pageToken || 0);
-      const isLast = from + size >= found.length;
+      // By when they were made, so that what leaves the filter between two pages moves no other.
+      const rest = found.filter(({ order }) => order > Number(request.pageToken || 0));
+      const page = rest.slice(0, size);
       return {
-        jobs: found.slice(from, from + size).map((job) => job.view()),
-        nextPageToken: isLast ? "" : String(from + size),
+        jobs: page.map((job) => job.view()),
+        nextPageToken: page.length === rest.length ? "" : String(page.at(-1)?.order),
       };
     },
     cancel(name) {

@@ -36,6 +36,8 @@ export interface Failure {
 /** One job of the cloud and its way through the states; each change is told in the job's events, as Batch words them. */
 export interface CloudJob {
   readonly id: string;
+  /** Counts the jobs of the cloud. */
+  readonly order: number;
   readonly requestId: string;
   readonly createdAtMs: number;
   readonly labels: Readonly<Record<string, string>>;
@@ -59,6 +61,7 @@ export interface CloudJob {
 
 export interface CloudJobOptions {
   readonly id: string;
+  readonly order: number;
   readonly name: string;
   readonly requestId: string;
   readonly asked: Job;
@@ -167,6 +170,7 @@ export function createCloudJob(options: CloudJobOptions): CloudJob {
 
   return {
     id,
+    order: options.order,
     requestId: options.requestId,
     createdAtMs,
     labels: asked.labels ?? {},
