@@ -41,6 +41,14 @@ function startAsking(metadata: MetadataDouble, workers: readonly GuardedWorker[]
   return startGateway(workers, { ...asking, ...more });
 }
 
+/** The same, once calls go to all workers: on a busy machine a first probe may come too late. */
+async function startServing(metadata: MetadataDouble, workers: readonly GuardedWorker[], more = {}) {
+  const under = await startAsking(metadata, workers, more);
+  for (const { name } of workers)
+    await under.logged(({ msg, worker }) => msg === "worker is ready" && worker === name);
+  return under;
+}
+
 function post(url: string, headers: Record<string, string> = {}): Promise<Response> {
   const all = { "x-tenant-id": "t", "content-type": "application/json", ...headers };
   return fetch(`${url}${RPC}`, { method: "POST", headers: all, body: "{}" });
@@ -70,7 +78,7 @@ describe("workers that ask for an ID token", () => {
   it("get one with each probe and each call, over both versions, for their own origin", async () => {
     const metadata = await startMetadata();
     const workers = await guarded(metadata, ...NAMES);
-    const under = await startAsking(metadata, workers);
+    const under = await startServing(metadata, workers);
     for (const name of NAMES) {
       const tenant = tenantOf(name, NAMES);
       expect((await post(under.url, { "x-tenant-id": tenant })).status).toBe(200);
@@ -88,7 +96,7 @@ describe("workers that ask for an ID token", () => {
   it("get the caller's Authorization as it came, and no X-Serverless-Authorization but the gateway's", async () => {
     const metadata = await startMetadata();
     const [worker] = await guarded(metadata, "worker-1");
-    const under = await startAsking(metadata, worker ? [worker] : []);
+    const under = await startServing(metadata, worker ? [worker] : []);
     const given = { authorization: "Bearer the-callers-own", "X-Serverless-Authorization": "Bearer forged" };
     expect((await post(under.url, given)).status).toBe(200);
     await overGrpc(under.url);
@@ -103,7 +111,7 @@ describe("workers that ask for an ID token", () => {
     const metadata = await startMetadata();
     const workers = await guarded(metadata, ...NAMES);
     const { clock, goOn } = movableClock();
-    const under = await startAsking(metadata, workers, { clock, healthIntervalMs: 10_000 });
+    const under = await startServing(metadata, workers, { clock, healthIntervalMs: 10_000 });
     metadata.mood = Mood.Fails;
     goOn(HOUR_MS);
     const reply = await post(under.url);
@@ -127,7 +135,7 @@ describe("workers that ask for an ID token", () => {
     const metadata = await startMetadata();
     const [worker] = await guarded(metadata, "worker-1");
     const { clock, goOn } = movableClock();
-    const under = await startAsking(metadata, worker ? [worker] : [], { clock, healthIntervalMs: 10_000 });
+    const under = await startServing(metadata, worker ? [worker] : [], { clock, healthIntervalMs: 10_000 });
     metadata.mood = Mood.Hangs;
     goOn(HOUR_MS);
     const asked = metadata.asked.length;
@@ -178,7 +186,7 @@ describe("workers that ask for an ID token", () => {
     const isFaulty = (jwt: string | undefined, audience: string) =>
       revoked.has(jwt ?? "") ? "revoked" : metadata.faultOf(jwt, audience);
     const worker = later(await startGuardedWorker("worker-1", { faultOf: isFaulty }));
-    await startAsking(metadata, [worker]);
+    await startServing(metadata, [worker]);
     revoked.add(metadata.tokens[0] ?? "");
     const asked = metadata.asked.length;
     await metadata.untilAsked(asked + 1);
@@ -189,7 +197,7 @@ describe("workers that ask for an ID token", () => {
     const metadata = await startMetadata();
     const [worker] = await guarded(metadata, "worker-1");
     const { clock, goOn } = movableClock();
-    const under = await startAsking(metadata, worker ? [worker] : [], { clock, healthIntervalMs: 10_000 });
+    const under = await startServing(metadata, worker ? [worker] : [], { clock, healthIntervalMs: 10_000 });
     metadata.mood = Mood.Hangs;
     goOn(HOUR_MS);
     const asked = metadata.asked.length;
@@ -207,6 +215,7 @@ describe("workers that ask for nothing", () => {
   it("get no token, and no credential that a caller meant for the gateway's own front door", async () => {
     const worker = later(await startGuardedWorker("worker-1", { faultOf: () => undefined }));
     const under = await startGateway([worker]);
+    await under.logged(({ msg }) => msg === "worker is ready");
     await post(under.url, {
       "X-Serverless-Authorization": "Bearer for-the-gateway",
       authorization: "Basic x",
@@ -243,7 +252,7 @@ describe("the command with WORKER_AUTH=google-id-token", () => {
     createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line)));
     const address = () =>
       lines.map(({ msg }) => /^Gateway listening on (.*)$/.exec(String(msg))?.[1]).find(Boolean);
-    await until(() => address() !== undefined);
+    await until(() => address() !== undefined && lines.some(({ msg }) => msg === "worker is ready"));
     const url = `http://${address()}`;
     expect((await post(url)).status).toBe(200);
     expect(await overGrpc(url)).toMatchObject({ ":status": 200, "grpc-status": "0" });
