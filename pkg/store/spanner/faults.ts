@@ -130,8 +130,10 @@ export interface DatabaseName {
  * What an operator is told when the store cannot be opened: what is missing, and where to get it. What may pass by itself
  * stays an `UnavailableError`.
  */
-export function startupFaultOf({ project, instance, database }: DatabaseName, error: unknown): unknown {
+export function startupFaultOf({ project, instance, database }: DatabaseName, fault: unknown): unknown {
   const path = `${project}/${instance}/${database}`;
+  // The client's own error, where it is wrapped in words for callers already.
+  const error = fault instanceof UnavailableError ? (fault.cause ?? fault) : fault;
   const message = errorMessage(error);
   const refuse = (words: string) =>
     new StartupError(`cannot open the Spanner database ${path}: ${words}`, ExitCode.Config, { cause: error });
@@ -164,7 +166,7 @@ export function startupFaultOf({ project, instance, database }: DatabaseName, er
         `\`gcloud spanner databases create ${database} --instance=${instance} --project=${project}\`, then run \`npm run migrate\``,
     );
   }
-  return faultOf(error);
+  return faultOf(fault);
 }
 
 /** The table that every version of the schema has is not there. */

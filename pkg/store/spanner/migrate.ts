@@ -1,5 +1,6 @@
 import { type protos, v1 } from "@google-cloud/spanner";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
+import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
 import { clientOptions } from "./connection.ts";
 import { type Database, type DatabaseOptions, openDatabase, type Sql } from "./database.ts";
 import { isSchemaMissing, startupFaultOf } from "./faults.ts";
@@ -11,6 +12,8 @@ type DdlMetadata = protos.google.spanner.admin.database.v1.IUpdateDatabaseDdlMet
 
 /** How often the progress of a change of the schema is asked for. Milliseconds. */
 const ASK_EVERY_MS = 500;
+/** How often a change that meets another one is tried: for a minute. */
+const MOST_TRIES = 120;
 
 export interface MigrateOptions extends DatabaseOptions {
   readonly clock: Clock;
@@ -60,28 +63,48 @@ async function versionOf(db: Database): Promise<number> {
   return meta?.schemaVersion ?? 0;
 }
 
-async function changeSchema(options: MigrateOptions, { name, schema }: Migration): Promise<void> {
-  const { clock, project, instance, database, onProgress } = options;
-  onProgress({ name, done: 0, of: schema.length });
+async function changeSchema(options: MigrateOptions, { name: migration, schema }: Migration): Promise<void> {
+  const { clock, project, onProgress } = options;
+  const tell = (done: number) => onProgress({ name: migration, done, of: schema.length });
+  tell(0);
   const client = new v1.DatabaseAdminClient(clientOptions(project));
   try {
-    const [operation] = await client.updateDatabaseDdl({
-      database: client.databasePath(project, instance, database),
-      statements: [...schema],
-    });
+    const name = await beginChange(client, options, schema);
     for (let told = 0; ; ) {
-      const state = await client.checkUpdateDatabaseDdlProgress(operation.name ?? "");
+      const state = await client.checkUpdateDatabaseDdlProgress(name);
       // What the operations of this call tell of themselves.
       const metadata = state.metadata as DdlMetadata | null;
       const done = metadata?.commitTimestamps?.length ?? 0;
-      if (done > told && done < schema.length) onProgress({ name, done, of: schema.length });
+      if (done > told && done < schema.length) tell(done);
       told = done;
-      if (state.done) break;
+      if (state.done) {
+        const failure = state.latestResponse.error;
+        if (failure) throw new StartupError(`${migration}: ${failure.message}`, ExitCode.Failed);
+        break;
+      }
       await clock.sleep(ASK_EVERY_MS);
     }
-    onProgress({ name, done: schema.length, of: schema.length });
+    tell(schema.length);
   } finally {
     await client.close();
+  }
+}
+
+/** Spanner lets changes wait for each other, an emulator refuses the second: then it comes again, for a while. */
+async function beginChange(
+  client: v1.DatabaseAdminClient,
+  { clock, project, instance, database }: MigrateOptions,
+  schema: readonly string[],
+): Promise<string> {
+  const request = { database: client.databasePath(project, instance, database), statements: [...schema] };
+  for (let tries = 1; ; tries++) {
+    try {
+      const [operation] = await client.updateDatabaseDdl(request);
+      return operation.name ?? "";
+    } catch (error) {
+      if (!/concurrent schema change/.test(errorMessage(error)) || tries === MOST_TRIES) throw error;
+      await clock.sleep(ASK_EVERY_MS);
+    }
   }
 }
 
