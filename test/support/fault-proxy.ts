@@ -25,6 +25,8 @@ export type Fault =
       readonly message?: string;
       readonly retryDelayMs?: number;
     }
+  /** It is done, and to the first message of its answer these fields of the same type are added. */
+  | { readonly kind: "amend"; readonly fields: Uint8Array }
   /** It is done, and answered when this resolves. */
   | { readonly kind: "delay"; readonly until: Promise<void> };
 
@@ -34,6 +36,8 @@ export interface FaultProxy {
   readonly host: string;
   /** How many requests of this method (`Commit`) came. */
   count(method: string): number;
+  /** The messages of the requests of this method that came, oldest first; those that were refused are not among them. */
+  requests(method: string): readonly Uint8Array[];
   /** Does this to the next requests of this method, `times` of them. */
   befall(method: string, fault: Fault, times?: number): void;
   /** Resolves when a request of this method comes; those that came before do not count. */
@@ -45,8 +49,12 @@ export interface FaultProxy {
   stop(): Promise<void>;
 }
 
+/** gRPC writes before each message one byte of flags and its length. */
+const PREFIX_BYTES = 5;
+
 export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   const counts = new Map<string, number>();
+  const bodies = new Map<string, Uint8Array[]>();
   const faults = new Map<string, Fault[]>();
   const waiting = new Map<string, (() => void)[]>();
   const sessions = new Set<ServerHttp2Session>();
@@ -72,9 +80,21 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
       for (const tell of waiting.get(method)?.splice(0) ?? []) tell();
       const fault = faults.get(method)?.shift();
       if (fault?.kind === "refuse") refuse(stream, fault);
-      else forward(stream, headers, fault);
+      else {
+        forward(stream, headers, fault);
+        keepRequest(stream, method);
+      }
     });
     return made;
+  }
+
+  function keepRequest(stream: ServerHttp2Stream, method: string): void {
+    const parts: Buffer[] = [];
+    stream.on("data", (part: Buffer) => parts.push(part));
+    stream.on("end", () => {
+      const kept = bodies.get(method) ?? [];
+      bodies.set(method, [...kept, Buffer.concat(parts).subarray(PREFIX_BYTES)]);
+    });
   }
 
   function upstreamSession(): ClientHttp2Session {
@@ -108,7 +128,8 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
       stream.respond(answer, isTrailersOnly ? { endStream: true } : { waitForTrailers: true });
       if (isTrailersOnly) return;
       stream.on("wantTrailers", () => stream.sendTrailers(trailers));
-      stream.end(Buffer.concat(parts));
+      const whole = Buffer.concat(parts);
+      stream.end(fault?.kind === "amend" ? amended(whole, fault.fields) : whole);
     });
   }
 
@@ -121,6 +142,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   return {
     host: `127.0.0.1:${port}`,
     count: (method) => counts.get(method) ?? 0,
+    requests: (method) => bodies.get(method) ?? [],
     befall(method, fault, times = 1) {
       const queue = faults.get(method) ?? [];
       queue.push(...Array.from({ length: times }, () => fault));
@@ -139,6 +161,15 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
       up?.destroy();
     },
   };
+}
+
+/** Fields that follow a message's own are merged into it, and win: that is how protobuf reads. */
+function amended(messages: Buffer, fields: Uint8Array): Buffer {
+  const length = messages.readUInt32BE(1);
+  const prefix = Buffer.from(messages.subarray(0, PREFIX_BYTES));
+  prefix.writeUInt32BE(length + fields.length, 1);
+  const end = PREFIX_BYTES + length;
+  return Buffer.concat([prefix, messages.subarray(PREFIX_BYTES, end), fields, messages.subarray(end)]);
 }
 
 function refuse(

@@ -4,22 +4,46 @@ import { accessSync, constants, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { v1 } from "@google-cloud/spanner";
+import { afterAll, beforeAll, describe, it } from "vitest";
 import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
 import { createLogger } from "#pkg/log/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
 import { clientOptions } from "#pkg/store/spanner/connection.ts";
 import { createSpannerStore, migrate, type SpannerStoreOptions } from "#pkg/store/spanner/index.ts";
 
-/** What a summary says of tests that need the emulator, on a machine without it. */
-export const NO_EMULATOR = "not run: no Spanner emulator found";
+const NO_EMULATOR = "not run: no Spanner emulator found";
 
 const PROJECT = "test-project";
 const INSTANCE = "test-instance";
 /** Beside `bin/gcloud` of the SDK, when its component is installed. */
 const IN_SDK = join("cloud_spanner_emulator", "emulator_main");
 
+/**
+ * Tests that need an emulator: one is started for all that `define` defines, and stopped after them. On a machine without
+ * one they are skipped, and the output says so: the summary counts skipped tests and does not name them.
+ */
+export function describeOnSpanner(title: string, define: (emulator: () => SpannerEmulator) => void): void {
+  const program = findSpannerEmulator();
+  if (program === undefined) {
+    it.skip(`${title} (${NO_EMULATOR})`);
+    process.stdout.write(`${title}: ${NO_EMULATOR}\n`);
+    return;
+  }
+  describe(title, () => {
+    let started: SpannerEmulator | undefined;
+    beforeAll(async () => {
+      started = await startSpannerEmulator(program);
+    });
+    afterAll(() => started?.stop());
+    define(() => {
+      if (started === undefined) throw new Error("the emulator is started before the first test");
+      return started;
+    });
+  });
+}
+
 /** The emulator's program: `SPANNER_EMULATOR_MAIN`, else that of the Google Cloud SDK on PATH; undefined where there is none. */
-export function findSpannerEmulator(): string | undefined {
+function findSpannerEmulator(): string | undefined {
   const named = process.env.SPANNER_EMULATOR_MAIN;
   const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   const beside = folders.flatMap((folder) => {
@@ -38,7 +62,7 @@ export interface SpannerEmulator {
 }
 
 /** Starts an emulator of its own on a free port, and points every client of this process at it. */
-export async function startSpannerEmulator(program: string): Promise<SpannerEmulator> {
+async function startSpannerEmulator(program: string): Promise<SpannerEmulator> {
   const child = spawn(program, ["--host_port", "127.0.0.1:0"], { stdio: ["ignore", "ignore", "pipe"] });
   const host = await addressOf(child);
   process.env.SPANNER_EMULATOR_HOST = host;

@@ -1,24 +1,9 @@
-import { afterAll, beforeAll, it } from "vitest";
 import { describeJobStore } from "#pkg/store/conformance/index.ts";
-import {
-  findSpannerEmulator,
-  NO_EMULATOR,
-  type SpannerEmulator,
-  spannerStoreOf,
-  startSpannerEmulator,
-} from "#test/support/spanner-emulator.ts";
+import { describeOnSpanner, spannerStoreOf } from "#test/support/spanner-emulator.ts";
 
-const program = findSpannerEmulator();
-if (program === undefined) it.skip(`spanner as a JobStore (${NO_EMULATOR})`);
-else {
-  let emulator: SpannerEmulator;
-  beforeAll(async () => {
-    emulator = await startSpannerEmulator(program);
-  });
-  afterAll(() => emulator.stop());
-
+describeOnSpanner("spanner", (emulator) => {
   describeJobStore("spanner", async () => {
-    const database = await emulator.createDatabase("migrated");
+    const database = await emulator().createDatabase("migrated");
     const [store, peer] = [spannerStoreOf(database), spannerStoreOf(database)];
     await Promise.all([store.start(), peer.start()]);
     return {
@@ -29,4 +14,4 @@ else {
       },
     };
   });
-}
+});

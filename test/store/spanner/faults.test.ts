@@ -1,16 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createManualClock, systemClock } from "#pkg/clock/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
 import { type FaultProxy, startFaultProxy } from "#test/support/fault-proxy.ts";
 import { newJob } from "#test/support/new-job.ts";
-import {
-  findSpannerEmulator,
-  NO_EMULATOR,
-  type SpannerEmulator,
-  spannerStoreOf,
-  startSpannerEmulator,
-} from "#test/support/spanner-emulator.ts";
+import { describeOnSpanner, spannerStoreOf } from "#test/support/spanner-emulator.ts";
 
 const ABORTED = 10;
 const UNAVAILABLE = 14;
@@ -28,26 +22,21 @@ const begin = (workerId: string, instance: string) => ({
   capacity: 1,
 });
 
-const program = findSpannerEmulator();
-if (program === undefined) it.skip(`spanner and its faults (${NO_EMULATOR})`);
-else {
-  let emulator: SpannerEmulator;
+describeOnSpanner("spanner and its faults", (emulator) => {
   let proxy: FaultProxy;
   let database: string;
   /** Behind the proxy. */
   let store: JobStore;
-  /** Straight to the emulator. */
+  /** Straight to the emulator(). */
   let peer: JobStore;
 
   beforeAll(async () => {
-    emulator = await startSpannerEmulator(program);
-    database = await emulator.createDatabase("migrated");
+    database = await emulator().createDatabase("migrated");
   });
-  afterAll(() => emulator.stop());
   beforeEach(async () => {
     peer = spannerStoreOf(database);
     await peer.start();
-    proxy = await startFaultProxy(emulator.host);
+    proxy = await startFaultProxy(emulator().host);
     store = await startBehindProxy({});
   });
   afterEach(async () => {
@@ -60,7 +49,7 @@ else {
     const made = spannerStoreOf(database, changes);
     process.env.SPANNER_EMULATOR_HOST = proxy.host;
     await made.start();
-    process.env.SPANNER_EMULATOR_HOST = emulator.host;
+    process.env.SPANNER_EMULATOR_HOST = emulator().host;
     return made;
   }
 
@@ -252,7 +241,7 @@ else {
     expect(await store.getJobs([job])).toEqual([job]);
     expect(proxy.count("CreateSession")).toBe(made + 2);
   });
-}
+});
 
 function hasSettled(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([promise.then(() => true).catch(() => true), systemClock.yield().then(() => false)]);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ExitCode, StartupError } from "#pkg/errors/index.ts";
 import { openDatabase } from "#pkg/store/spanner/database.ts";
 import { type MigrationProgress, migrate } from "#pkg/store/spanner/index.ts";
@@ -6,25 +6,10 @@ import { META_KEY } from "#pkg/store/spanner/meta.ts";
 import { readMigrations } from "#pkg/store/spanner/migrations.ts";
 import { type Bindings, integer } from "#pkg/store/spanner/values.ts";
 import { startNode } from "#test/support/node-process.ts";
-import {
-  findSpannerEmulator,
-  NO_EMULATOR,
-  type SpannerEmulator,
-  spannerStoreOf,
-  startSpannerEmulator,
-  storeOptions,
-} from "#test/support/spanner-emulator.ts";
+import { describeOnSpanner, spannerStoreOf, storeOptions } from "#test/support/spanner-emulator.ts";
 
 const newest = readMigrations().length;
-const program = findSpannerEmulator();
-if (program === undefined) it.skip(`migrations of Spanner (${NO_EMULATOR})`);
-else {
-  let emulator: SpannerEmulator;
-  beforeAll(async () => {
-    emulator = await startSpannerEmulator(program);
-  });
-  afterAll(() => emulator.stop());
-
+describeOnSpanner("the schema in Spanner", (emulator) => {
   const quietly = (database: string) => migrate({ ...storeOptions(database), onProgress: () => undefined });
 
   /** What the attempt to start a store on it fails with. */
@@ -46,7 +31,7 @@ else {
 
   /** `npm run migrate`, as a process. */
   async function command(env: Readonly<Record<string, string>>) {
-    const child = startNode("cmd/migrate/main.ts", { SPANNER_EMULATOR_HOST: emulator.host, ...env });
+    const child = startNode("cmd/migrate/main.ts", { SPANNER_EMULATOR_HOST: emulator().host, ...env });
     const { code } = await child.ended;
     return { code, lines: child.lines };
   }
@@ -58,7 +43,7 @@ else {
 
   describe("migrations of Spanner", () => {
     it("an empty database is made whole, and what is whole is left as it is", async () => {
-      const database = await emulator.createDatabase("empty");
+      const database = await emulator().createDatabase("empty");
       const progress: MigrationProgress[] = [];
       const options = {
         ...storeOptions(database),
@@ -76,7 +61,7 @@ else {
     });
 
     it("two who migrate at once make one deployment", async () => {
-      const database = await emulator.createDatabase("empty");
+      const database = await emulator().createDatabase("empty");
       await Promise.all([quietly(database), quietly(database)]);
       const store = spannerStoreOf(database);
       await store.start();
@@ -85,7 +70,7 @@ else {
     });
 
     it("a migration that died on the way is finished by the next", async () => {
-      const database = await emulator.createDatabase("empty");
+      const database = await emulator().createDatabase("empty");
       await quietly(database);
       const db = openDatabase(storeOptions(database));
       await db.transact(async (transaction) => {
@@ -118,18 +103,18 @@ else {
     });
 
     it("where there is no schema", async () => {
-      const database = await emulator.createDatabase("empty");
+      const database = await emulator().createDatabase("empty");
       expect(await faultOf(database)).toMatchObject(refusal(/no schema yet: run `npm run migrate`/));
     });
 
     it("where the schema is older than this release needs", async () => {
-      const database = await emulator.createDatabase("migrated");
+      const database = await emulator().createDatabase("migrated");
       await setMeta(database, { SchemaVersion: integer(newest - 1) });
       expect(await faultOf(database)).toMatchObject(refusal(/this release needs .*run `npm run migrate`/));
     });
 
     it("where the schema needs a newer release; but not where it is merely newer", async () => {
-      const database = await emulator.createDatabase("migrated");
+      const database = await emulator().createDatabase("migrated");
       await setMeta(database, { SchemaVersion: integer(99) });
       expect(await faultOf(database)).toBeUndefined();
       expect(await quietly(database)).toEqual({ from: 99, to: 99 });
@@ -140,7 +125,7 @@ else {
 
   describe("npm run migrate", () => {
     it("shows how far it is, and a second run finds nothing to do", async () => {
-      const database = await emulator.createDatabase("empty");
+      const database = await emulator().createDatabase("empty");
       const first = await command(settingsOf(database));
       expect(first).toMatchObject({ code: ExitCode.Ok });
       expect(first.lines[0]).toBe(`Spanner test-project/test-instance/${database}`);
@@ -171,4 +156,4 @@ else {
       expect(code).toBe(ExitCode.Failed);
     });
   });
-}
+});

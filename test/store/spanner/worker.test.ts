@@ -1,24 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { type FaultProxy, startFaultProxy } from "#test/support/fault-proxy.ts";
 import { eventually, type NodeProcess, startNode } from "#test/support/node-process.ts";
-import {
-  findSpannerEmulator,
-  NO_EMULATOR,
-  type SpannerEmulator,
-  startSpannerEmulator,
-  storeOptions,
-} from "#test/support/spanner-emulator.ts";
+import { describeOnSpanner, storeOptions } from "#test/support/spanner-emulator.ts";
 
 const JOBS = 5;
 const MOST_TRANSACTIONS = 4;
 
-const program = findSpannerEmulator();
-if (program === undefined) it.skip(`a worker with its jobs in Spanner (${NO_EMULATOR})`);
-else {
-  let emulator: SpannerEmulator;
+describeOnSpanner("a worker with its jobs in Spanner", (emulator) => {
   let proxy: FaultProxy;
   let worker: NodeProcess;
   let folder: string;
@@ -26,9 +17,8 @@ else {
   let url: string;
 
   beforeAll(async () => {
-    emulator = await startSpannerEmulator(program);
-    database = await emulator.createDatabase("migrated");
-    proxy = await startFaultProxy(emulator.host);
+    database = await emulator().createDatabase("migrated");
+    proxy = await startFaultProxy(emulator().host);
     folder = await mkdtemp(join(tmpdir(), "jennah-spanner-"));
     const { project, instance } = storeOptions(database);
     worker = startNode("cmd/worker/main.ts", {
@@ -56,7 +46,6 @@ else {
   afterAll(async () => {
     await worker.kill();
     await proxy.stop();
-    await emulator.stop();
     await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
@@ -77,37 +66,35 @@ else {
     return (body.job as unknown as Record<string, string> | undefined)?.status;
   }
 
-  describe("a worker with its jobs in Spanner", () => {
-    it("says at its start where they are", () => {
-      const words = `Connected to Spanner: test-project/test-instance/${database}`;
-      expect(worker.lines.some((line) => line.includes(words))).toBe(true);
-    });
-
-    it(`a job that goes well costs at most ${MOST_TRANSACTIONS} transactions`, async () => {
-      const before = proxy.count("Commit");
-      for (let job = 0; job < JOBS; job++) {
-        const { body } = await submit();
-        await eventually(
-          () => statusOf(body.job_id ?? ""),
-          (status) => status === "COMPLETED",
-          15_000,
-        );
-      }
-      const transactions = proxy.count("Commit") - before;
-      process.stdout.write(`transactions of ${JOBS} jobs that went well, over Spanner: ${transactions}\n`);
-      expect(transactions).toBeGreaterThan(0);
-      expect(transactions / JOBS).toBeLessThanOrEqual(MOST_TRANSACTIONS);
-    });
-
-    it("answers unavailable while Spanner is away, and serves again after it", async () => {
-      await proxy.cut();
-      expect(await submit()).toMatchObject({ status: 503, body: { code: "unavailable" } });
-      await proxy.mend();
-      await eventually(submit, ({ status }) => status === 200, 15_000);
-    });
-
-    it("no value of a job's environment is in a line that it logged", () => {
-      expect(worker.lines.join("\n")).not.toContain("hunter2");
-    });
+  it("says at its start where they are", () => {
+    const words = `Connected to Spanner: test-project/test-instance/${database}`;
+    expect(worker.lines.some((line) => line.includes(words))).toBe(true);
   });
-}
+
+  it(`a job that goes well costs at most ${MOST_TRANSACTIONS} transactions`, async () => {
+    const before = proxy.count("Commit");
+    for (let job = 0; job < JOBS; job++) {
+      const { body } = await submit();
+      await eventually(
+        () => statusOf(body.job_id ?? ""),
+        (status) => status === "COMPLETED",
+        15_000,
+      );
+    }
+    const transactions = proxy.count("Commit") - before;
+    process.stdout.write(`transactions of ${JOBS} jobs that went well, over Spanner: ${transactions}\n`);
+    expect(transactions).toBeGreaterThan(0);
+    expect(transactions / JOBS).toBeLessThanOrEqual(MOST_TRANSACTIONS);
+  });
+
+  it("answers unavailable while Spanner is away, and serves again after it", async () => {
+    await proxy.cut();
+    expect(await submit()).toMatchObject({ status: 503, body: { code: "unavailable" } });
+    await proxy.mend();
+    await eventually(submit, ({ status }) => status === 200, 15_000);
+  });
+
+  it("no value of a job's environment is in a line that it logged", () => {
+    expect(worker.lines.join("\n")).not.toContain("hunter2");
+  });
+});
