@@ -26,6 +26,7 @@ const ACTS = [
   "vanish",
   "hide",
   "lagLists",
+  "letGo",
 ] as const;
 
 const cloud = await startGcpCloud({
@@ -66,7 +67,7 @@ async function answer(request: IncomingMessage): Promise<unknown> {
   return (cloud[act] as (...args: unknown[]) => unknown)(...given);
 }
 
-function stateOf({ jobs, calls, peaks, made }: GcpCloud) {
+function stateOf({ jobs, calls, peaks, made, stalled }: GcpCloud) {
   const counts: Record<string, number> = {};
   for (const { method } of calls) counts[method] = (counts[method] ?? 0) + 1;
   const names = calls
@@ -75,6 +76,7 @@ function stateOf({ jobs, calls, peaks, made }: GcpCloud) {
   return {
     jobs,
     peaks,
+    stalled,
     calls: counts,
     made: Object.fromEntries([...new Set(names)].map((id) => [id, made(id)])),
   };

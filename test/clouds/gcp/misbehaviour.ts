@@ -6,8 +6,12 @@ export type MethodName = "CreateJob" | "GetJob" | "GetTask" | "ListJobs" | "Canc
 /** What goes wrong with the next calls of a method. All that is not said goes right. */
 export interface Misbehaviour {
   readonly method: MethodName;
+  /** Only calls about a batch job whose name holds this. */
+  readonly job?: string;
   /** How many calls. Default 1. */
   readonly times?: number;
+  /** The request lies there until `letGo`; then the work is done, whoever still waits for it, or the request is forgotten. */
+  readonly stall?: "do" | "drop";
   /** Refused, and nothing was done. */
   readonly before?: Refusal;
   /** The work is done, and then this is said: the answer is lost. */
@@ -21,7 +25,8 @@ export interface Misbehaviour {
 /** Faults that wait for their calls, first come first served. */
 export interface Misbehaviours {
   add(misbehaviour: Misbehaviour): void;
-  take(method: MethodName): Misbehaviour | undefined;
+  /** @param job the id of the batch job that the call is about, if it is about one. */
+  take(method: MethodName, job: string): Misbehaviour | undefined;
 }
 
 export function createMisbehaviours(): Misbehaviours {
@@ -30,8 +35,10 @@ export function createMisbehaviours(): Misbehaviours {
     add(what) {
       waiting.push({ what, left: what.times ?? 1 });
     },
-    take(method) {
-      const found = waiting.find(({ what, left }) => what.method === method && left > 0);
+    take(method, job) {
+      const found = waiting.find(
+        ({ what, left }) => what.method === method && left > 0 && job.includes(what.job ?? ""),
+      );
       if (found !== undefined) found.left -= 1;
       return found?.what;
     },

@@ -1,12 +1,17 @@
+import { fileURLToPath } from "node:url";
 import { startNode } from "#test/support/node-process.ts";
 import type { Failure } from "./jobs.ts";
 import type { Misbehaviour } from "./misbehaviour.ts";
 import type { Refusal } from "./refusal.ts";
 
+const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
+
 /** What became of the double so far. */
 export interface RemoteState {
   readonly jobs: readonly { readonly id: string; readonly state: string; readonly starts: number }[];
   readonly peaks: { readonly mutations: number; readonly reads: number };
+  /** Requests that lie stalled. */
+  readonly stalled: number;
   /** Calls by method. */
   readonly calls: Readonly<Record<string, number>>;
   /** How many batch jobs were made under each name that a create asked for. */
@@ -23,6 +28,7 @@ interface Acts {
   vanish: [id: string];
   hide: [id: string, ms: number];
   lagLists: [ms: number];
+  letGo: [];
 }
 
 /** The double in a process of its own (`main.ts`). */
@@ -35,7 +41,7 @@ export interface RemoteCloud {
 
 /** @param spawnIn a folder in which programs are run; without one they are played. */
 export async function startRemoteCloud(spawnIn?: string): Promise<RemoteCloud> {
-  const child = startNode("test/clouds/gcp/main.ts", spawnIn === undefined ? {} : { GCP_SPAWN_IN: spawnIn });
+  const child = startNode(MAIN, spawnIn === undefined ? {} : { GCP_SPAWN_IN: spawnIn });
   const { endpoint, control } = JSON.parse(await child.line((line) => line.startsWith("{")));
   return {
     endpoint,

@@ -20,6 +20,10 @@ export interface GcpCloud extends Cloud {
   /** The most changes and reads that any minute saw. */
   readonly peaks: { readonly mutations: number; readonly reads: number };
   misbehave(misbehaviour: Misbehaviour): void;
+  /** Lets the requests go on that lie stalled. */
+  letGo(): void;
+  /** How many lie stalled. */
+  readonly stalled: number;
   /** Takes a permission away, or gives it back. */
   deny(permission: string, isDenied?: boolean): void;
   /** Answers everything with this until it is taken back with nothing: an API that is off, an account that is not known. */
@@ -88,6 +92,7 @@ export async function startGcpCloud(options: GcpCloudOptions, port = 0): Promise
   const misbehaviours = createMisbehaviours();
   const denied = new Set<string>();
   const calls: Call[] = [];
+  let stalls: (() => void)[] = [];
   let refusal: Refusal | undefined;
 
   function admit(method: MethodName): void {
@@ -120,7 +125,10 @@ export async function startGcpCloud(options: GcpCloudOptions, port = 0): Promise
     calls.push({ method, about: request.name ?? request.parent ?? "", atMs: clock.monotonicMs(), request });
     try {
       admit(method);
-      const what = misbehaviours.take(method);
+      const job = (request as { readonly jobId?: string }).jobId || (request.name ?? "");
+      const what = misbehaviours.take(method, job);
+      if (what?.stall !== undefined) await new Promise<void>((resolve) => stalls.push(resolve));
+      if (what?.stall === "drop") return;
       if (what?.before !== undefined) throw new RefusedError(what.before);
       const reply = ROUTES[method].work(cloud, request as never);
       if (what?.delayMs !== undefined) await clock.sleep(what.delayMs);
@@ -164,6 +172,13 @@ export async function startGcpCloud(options: GcpCloudOptions, port = 0): Promise
       return { mutations: mutations.peak, reads: reads.peak };
     },
     misbehave: misbehaviours.add,
+    letGo() {
+      for (const go of stalls) go();
+      stalls = [];
+    },
+    get stalled() {
+      return stalls.length;
+    },
     deny(permission: string, isDenied = true) {
       if (isDenied) denied.add(permission);
       else denied.delete(permission);
