@@ -1,7 +1,8 @@
 import type { BatchJobState } from "#pkg/batch/index.ts";
+import type { Clock } from "#pkg/clock/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import type { BatchJob, CallOptions, Connection } from "./connection.ts";
-import { asUnavailable, isAboutLocation, isStatus } from "./faults.ts";
+import { asUnavailable, isAboutLocation, isAboutProject, isStatus } from "./faults.ts";
 import { filterOfJobs } from "./labels.ts";
 import { batchJobIdOfName, type Location, nameOf, parentOf } from "./names.ts";
 import { isUnexplained, stateOf } from "./observe.ts";
@@ -15,12 +16,13 @@ const GETS_AT_ONCE = 5;
 /** Ids in one question: the filter names each, and stays below ten KiB. */
 const MAX_DESCRIBE = 100;
 
+/** When lists are tried again after one was denied: an operator may have mended the role. */
+const LIST_AGAIN_MS = 600_000;
+
 /** Reads batch jobs, by lists as long as those are allowed. */
 export interface Reader {
   /** How many ids one question takes well: many by a list, one where each must be asked for. */
   readonly maxDescribe: number;
-  /** False once the cloud said that this account may not list. */
-  readonly mayList: boolean;
   describe(batchJobIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, BatchJobState>>;
   /** One batch job; undefined when there is none. @throws CallError */
   get(batchJobId: string, signal: AbortSignal): Promise<BatchJob | undefined>;
@@ -28,8 +30,14 @@ export interface Reader {
   list(filter: string, signal: AbortSignal): AsyncIterable<readonly BatchJob[]>;
 }
 
-export function createReader(connection: Connection, location: Location, log: Logger): Reader {
-  let mayList = true;
+export function createReader(
+  connection: Connection,
+  location: Location,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+): Reader {
+  let deniedUntilMs = 0;
+  let hasWarned = false;
+  const mayList = () => clock.monotonicMs() >= deniedUntilMs;
 
   async function get(batchJobId: string, signal: AbortSignal): Promise<BatchJob | undefined> {
     try {
@@ -53,18 +61,19 @@ export function createReader(connection: Connection, location: Location, log: Lo
   }
 
   async function nextPage(request: Parameters<typeof connection.call<"listJobs">>[1], options: CallOptions) {
-    if (!mayList) return undefined;
+    if (!mayList()) return undefined;
     try {
       return await connection.call("listJobs", request, options);
     } catch (error) {
-      if (!isStatus(error, "PERMISSION_DENIED") || error.permission !== "batch.jobs.list") throw error;
-      if (mayList) {
+      if (!isListDenied(error)) throw error;
+      if (!hasWarned) {
         log.warn(
           { err: error },
           "the permission batch.jobs.list is missing: batch jobs are asked for one by one, and there is no inventory",
         );
       }
-      mayList = false;
+      hasWarned = true;
+      deniedUntilMs = clock.monotonicMs() + LIST_AGAIN_MS;
       return undefined;
     }
   }
@@ -97,10 +106,7 @@ export function createReader(connection: Connection, location: Location, log: Lo
 
   return {
     get maxDescribe() {
-      return mayList ? MAX_DESCRIBE : 1;
-    },
-    get mayList() {
-      return mayList;
+      return mayList() ? MAX_DESCRIBE : 1;
     },
     async describe(batchJobIds, signal) {
       try {
@@ -118,6 +124,16 @@ export function createReader(connection: Connection, location: Location, log: Lo
     get,
     list,
   };
+}
+
+/** Whether it is the right to list that is missing; some answers do not say which right is. */
+function isListDenied(error: unknown): boolean {
+  const permission = "batch.jobs.list";
+  return (
+    isStatus(error, "PERMISSION_DENIED") &&
+    !isAboutProject(error) &&
+    (error.permission ?? permission) === permission
+  );
 }
 
 /** A few at a time, leaving out what came to nothing. */

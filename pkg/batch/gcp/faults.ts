@@ -83,9 +83,7 @@ export function outcomeOf(error: unknown): CreateOutcome {
   if (error instanceof CredentialsError) return refused("NO_CREDENTIALS", error.message);
   if (!(error instanceof CallError)) return { kind: "unknown", cause: error };
   if (!error.wasSent) return refused("PROVIDER_UNREACHABLE", error.message);
-  if (error.reason !== undefined && PROJECT_REASONS.has(error.reason)) {
-    return refused(error.reason, error.message, error.retryAfterMs);
-  }
+  if (isAboutProject(error)) return refused(error.reason, error.message, error.retryAfterMs);
   switch (error.status) {
     case "INVALID_ARGUMENT":
     case "OUT_OF_RANGE":
@@ -126,6 +124,11 @@ export function asUnavailable(error: unknown): UnavailableError {
 
 export function isStatus(error: unknown, ...statuses: readonly CallError["status"][]): error is CallError {
   return error instanceof CallError && statuses.includes(error.status);
+}
+
+/** Whether the front door refused the project as a whole, whatever was asked. */
+export function isAboutProject(error: CallError): error is CallError & { readonly reason: string } {
+  return error.reason !== undefined && PROJECT_REASONS.has(error.reason);
 }
 
 /** How Google words it that a project or a region is not there, whatever was asked for in it. */

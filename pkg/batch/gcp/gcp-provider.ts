@@ -50,7 +50,7 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
     async start(stopping) {
       try {
         const connection = await connect({ endpoint: options.endpoint, clock });
-        running = { connection, reader: createReader(connection, location, log) };
+        running = { connection, reader: createReader(connection, location, { clock, log }) };
         await checkStart({ ...running, location, clock }, stopping);
       } catch (error) {
         log.error({ err: error }, "Failed to create GCP Batch client");

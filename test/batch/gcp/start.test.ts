@@ -75,6 +75,11 @@ describe("the check at the start", () => {
     await elsewhere.close();
   });
 
+  it("says when the right to read is missing, even where the cloud does not say which right is", async () => {
+    world.cloud.refuseAll({ status: "PERMISSION_DENIED", words: "The caller does not have permission" });
+    expect((await failure()).message).toContain("roles/batch.jobsEditor");
+  });
+
   it("lets an account that may not list start, with a warning", async () => {
     world.cloud.deny("batch.jobs.list");
     await world.provider.start();
