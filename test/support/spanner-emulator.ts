@@ -56,8 +56,10 @@ function findSpannerEmulator(): string | undefined {
 export interface SpannerEmulator {
   /** `127.0.0.1:<port>`. */
   readonly host: string;
-  /** The name of a database that is made now, empty or with the schema; on one instance with all others. */
-  createDatabase(schema: "empty" | "migrated"): Promise<string>;
+  /** The name of a database that is made now, of the given statements or migrated; on one instance with all others. */
+  createDatabase(schema: readonly string[] | "migrated"): Promise<string>;
+  /** The statements that a database's schema is made of, as the emulator tells them. */
+  schemaOf(database: string): Promise<readonly string[]>;
   stop(): Promise<void>;
 }
 
@@ -89,10 +91,17 @@ async function startSpannerEmulator(program: string): Promise<SpannerEmulator> {
       const [operation] = await databases.createDatabase({
         parent: databases.instancePath(PROJECT, INSTANCE),
         createStatement: `CREATE DATABASE \`${database}\``,
+        extraStatements: schema === "migrated" ? [] : [...schema],
       });
       await operation.promise();
       if (schema === "migrated") await migrate({ ...storeOptions(database), onProgress: () => undefined });
       return database;
+    },
+    async schemaOf(database) {
+      const [{ statements }] = await databases.getDatabaseDdl({
+        database: databases.databasePath(PROJECT, INSTANCE, database),
+      });
+      return statements ?? [];
     },
     async stop() {
       await Promise.all([instances.close(), databases.close()]);

@@ -127,7 +127,16 @@ function beginTransaction(
 
   function begin(): Selector {
     const again = session.isMultiplexed && previousId !== undefined;
-    return { begin: { readWrite: again ? { multiplexedSessionPreviousTransactionId: previousId } : {} } };
+    return {
+      begin: {
+        // Weaker isolation does not look again at what was only read, and what is decided here rests on that.
+        isolationLevel: "SERIALIZABLE",
+        readWrite: {
+          readLockMode: "PESSIMISTIC",
+          ...(again && { multiplexedSessionPreviousTransactionId: previousId }),
+        },
+      },
+    };
   }
 
   /**

@@ -5,14 +5,14 @@ import { getJob, keyOf } from "./get.ts";
 import { refBindings } from "./rows.ts";
 import { integer, moment, type Row, text } from "./values.ts";
 
-const TOMBSTONES_OVER = sql`
+export const TOMBSTONES_OVER = sql`
   SELECT Found.TenantId, Found.JobId
   FROM UNNEST(GENERATE_ARRAY(0, 15)) AS Part CROSS JOIN UNNEST(ARRAY(
     SELECT AS STRUCT TenantId, JobId, KeepUntil FROM Tombstones@{FORCE_INDEX=TombstonesOver}
     WHERE Shard = Part AND KeepUntil <= @Now ORDER BY KeepUntil LIMIT @Limit)) AS Found
   ORDER BY Found.KeepUntil LIMIT @Limit`;
 
-const KEYS_OVER = sql`
+export const KEYS_OVER = sql`
   SELECT Found.TenantId, Found.IdempotencyKey
   FROM UNNEST(GENERATE_ARRAY(0, 15)) AS Part CROSS JOIN UNNEST(ARRAY(
     SELECT AS STRUCT TenantId, IdempotencyKey, KeepUntil FROM IdempotencyKeys@{FORCE_INDEX=IdempotencyKeysOver, spanner_emulator.disable_query_null_filtered_index_check=true}

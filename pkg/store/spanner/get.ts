@@ -5,11 +5,11 @@ import { JOB_COLUMNS, jobOf } from "./rows.ts";
 import { text, texts } from "./values.ts";
 
 /** The shard is computed as the schema does, or the index is not used. */
-const BY_ID = sql`
+export const BY_ID = sql`
   SELECT Jobs.* FROM UNNEST(@Ids) AS Wanted
   JOIN Jobs@{FORCE_INDEX=JobsById} ON Jobs.Shard = (FARM_FINGERPRINT(Wanted) & 15) AND Jobs.JobId = Wanted`;
 
-const TOMBSTONES_BY_ID = sql`
+export const TOMBSTONES_BY_ID = sql`
   SELECT Tombstones.JobId FROM UNNEST(@Ids) AS Wanted
   JOIN Tombstones@{FORCE_INDEX=TombstonesById}
     ON Tombstones.Shard = (FARM_FINGERPRINT(Wanted) & 15) AND Tombstones.JobId = Wanted`;

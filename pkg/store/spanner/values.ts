@@ -1,4 +1,6 @@
-import { type protos, Spanner } from "@google-cloud/spanner";
+import { fromJson, toJson } from "@bufbuild/protobuf";
+import { TimestampSchema, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { protos } from "@google-cloud/spanner";
 
 type ProtoValue = protos.google.protobuf.IValue;
 type TypeCode = "STRING" | "INT64" | "BOOL" | "BYTES" | "TIMESTAMP" | "JSON";
@@ -44,7 +46,8 @@ export const json = scalar("JSON", (value: unknown) => ({
 /** Epoch milliseconds; what no TIMESTAMP holds becomes the nearest that it does. */
 export const moment = scalar("TIMESTAMP", (ms: number) => {
   const held = Math.min(Math.max(ms, FIRST_MOMENT_MS), LAST_MOMENT_MS);
-  return { stringValue: Spanner.timestamp(held).toISOString() };
+  // The client's own dates lose a second before 1970, and take 0 for the present moment.
+  return { stringValue: toJson(TimestampSchema, timestampFromMs(held)) };
 });
 
 function list<T>(code: TypeCode, element: (value: T) => Typed) {
@@ -69,7 +72,7 @@ export function decode(value: ProtoValue, code: unknown): unknown {
     case "INT64":
       return Number(encoded);
     case "TIMESTAMP":
-      return Spanner.timestamp(encoded).getTime();
+      return timestampMs(fromJson(TimestampSchema, encoded));
     case "BYTES":
       return new Uint8Array(Buffer.from(encoded, "base64"));
     case "JSON":

@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ExitCode, StartupError } from "#pkg/errors/index.ts";
 import { openDatabase } from "#pkg/store/spanner/database.ts";
 import { type MigrationProgress, migrate } from "#pkg/store/spanner/index.ts";
 import { META_KEY } from "#pkg/store/spanner/meta.ts";
-import { readMigrations } from "#pkg/store/spanner/migrations.ts";
+import { readMigrations, splitStatements } from "#pkg/store/spanner/migrations.ts";
 import { type Bindings, integer } from "#pkg/store/spanner/values.ts";
 import { startNode } from "#test/support/node-process.ts";
 import { describeOnSpanner, spannerStoreOf, storeOptions } from "#test/support/spanner-emulator.ts";
@@ -43,7 +44,7 @@ describeOnSpanner("the schema in Spanner", (emulator) => {
 
   describe("migrations of Spanner", () => {
     it("an empty database is made whole, and what is whole is left as it is", async () => {
-      const database = await emulator().createDatabase("empty");
+      const database = await emulator().createDatabase([]);
       const progress: MigrationProgress[] = [];
       const options = {
         ...storeOptions(database),
@@ -60,8 +61,15 @@ describeOnSpanner("the schema in Spanner", (emulator) => {
       await store.stop();
     });
 
+    it("schema.sql is the sum of the migrations", async () => {
+      const file = new URL("../../../database/spanner/schema.sql", import.meta.url);
+      const written = await emulator().createDatabase(splitStatements(readFileSync(file, "utf8")));
+      const migrated = await emulator().createDatabase("migrated");
+      expect(await emulator().schemaOf(migrated)).toEqual(await emulator().schemaOf(written));
+    });
+
     it("two who migrate at once make one deployment", async () => {
-      const database = await emulator().createDatabase("empty");
+      const database = await emulator().createDatabase([]);
       await Promise.all([quietly(database), quietly(database)]);
       const store = spannerStoreOf(database);
       await store.start();
@@ -70,7 +78,7 @@ describeOnSpanner("the schema in Spanner", (emulator) => {
     });
 
     it("a migration that died on the way is finished by the next", async () => {
-      const database = await emulator().createDatabase("empty");
+      const database = await emulator().createDatabase([]);
       await quietly(database);
       const db = openDatabase(storeOptions(database));
       await db.transact(async (transaction) => {
@@ -103,7 +111,7 @@ describeOnSpanner("the schema in Spanner", (emulator) => {
     });
 
     it("where there is no schema", async () => {
-      const database = await emulator().createDatabase("empty");
+      const database = await emulator().createDatabase([]);
       expect(await faultOf(database)).toMatchObject(refusal(/no schema yet: run `npm run migrate`/));
     });
 
@@ -125,7 +133,7 @@ describeOnSpanner("the schema in Spanner", (emulator) => {
 
   describe("npm run migrate", () => {
     it("shows how far it is, and a second run finds nothing to do", async () => {
-      const database = await emulator().createDatabase("empty");
+      const database = await emulator().createDatabase([]);
       const first = await command(settingsOf(database));
       expect(first).toMatchObject({ code: ExitCode.Ok });
       expect(first.lines[0]).toBe(`Spanner test-project/test-instance/${database}`);
