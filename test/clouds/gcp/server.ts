@@ -7,13 +7,15 @@ import { createRate } from "./rates.ts";
 import { type Refusal, RefusedError, refuse, toServiceError } from "./refusal.ts";
 
 export interface GcpCloudOptions extends CloudOptions {
+  /** Serves over TLS with these, both PEM; in the clear without them. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /** Changes and reads a minute. Default Google's own: 6,000 and 15,000. */
   readonly rates?: { readonly mutations?: number; readonly reads?: number; readonly retryAfterMs?: number };
 }
 
 /** GCP Batch over the wire: a gRPC server on loopback, from the protos that the vendor's client ships. */
 export interface GcpCloud extends Cloud {
-  /** `http://127.0.0.1:<port>`, as `BATCH_ENDPOINT` takes it. */
+  /** `http://127.0.0.1:<port>`, or `https://localhost:<port>`, as `BATCH_ENDPOINT` takes it. */
   readonly endpoint: string;
   /** Every call so far, also those that were refused. */
   readonly calls: readonly Call[];
@@ -37,6 +39,8 @@ export interface Call {
   /** Name, or parent. */
   readonly about: string;
   readonly atMs: number;
+  /** What the caller showed for itself. */
+  readonly authorization: string | undefined;
   readonly request: unknown;
 }
 
@@ -122,7 +126,14 @@ export async function startGcpCloud(options: GcpCloudOptions, port = 0): Promise
 
   async function answer(method: MethodName, call: UnaryCall, callback: Answer): Promise<void> {
     const { request } = call;
-    calls.push({ method, about: request.name ?? request.parent ?? "", atMs: clock.monotonicMs(), request });
+    const authorization = call.metadata.get("authorization")[0]?.toString();
+    calls.push({
+      method,
+      about: request.name ?? request.parent ?? "",
+      atMs: clock.monotonicMs(),
+      authorization,
+      request,
+    });
     try {
       admit(method);
       const job = (request as { readonly jobId?: string }).jobId || (request.name ?? "");
@@ -160,13 +171,13 @@ export async function startGcpCloud(options: GcpCloudOptions, port = 0): Promise
     },
   });
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, gax.grpc.ServerCredentials.createInsecure(), (error, taken) =>
+    server.bindAsync(`127.0.0.1:${port}`, serverCredentials(options.tls), (error, taken) =>
       error === null ? resolve(taken) : reject(error),
     );
   });
 
   const more = {
-    endpoint: `http://127.0.0.1:${bound}`,
+    endpoint: options.tls ? `https://localhost:${bound}` : `http://127.0.0.1:${bound}`,
     calls,
     get peaks() {
       return { mutations: mutations.peak, reads: reads.peak };
@@ -192,6 +203,14 @@ export async function startGcpCloud(options: GcpCloudOptions, port = 0): Promise
     },
   };
   return Object.defineProperties(cloud, Object.getOwnPropertyDescriptors(more)) as GcpCloud;
+}
+
+function serverCredentials(tls: GcpCloudOptions["tls"]): grpc.ServerCredentials {
+  const { ServerCredentials } = gax.grpc;
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(null, [
+    { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) },
+  ]);
 }
 
 interface Loaded {
