@@ -49,7 +49,6 @@ export async function deleteJob(db: Database, deletion: Deletion): Promise<Write
   });
 }
 
-/** Two who purge at once may both count a row that went once. */
 export async function purge(db: Database, nowMs: number, limit: number): Promise<number> {
   const buried = await purgeTable(db, TOMBSTONES_OVER, "Tombstones", "JobId", nowMs, limit);
   if (buried === limit) return buried;

@@ -61,8 +61,10 @@ export function createRetry({ clock, entropy }: RetryOptions): Retry {
       } catch (error) {
         const remedy = remedyOf(error);
         if (remedy === Remedy.FewTries) broken++;
-        if (remedy === Remedy.None || broken === BROKEN_TRIES || allowance.isSpent) throw faultOf(error);
-        await pause(retryDelayMsOf(error));
+        const askedMs = retryDelayMsOf(error) ?? 0;
+        const isTooLate = clock.monotonicMs() + askedMs >= endMs;
+        if (remedy === Remedy.None || broken === BROKEN_TRIES || isTooLate) throw faultOf(error);
+        await pause(askedMs);
       }
     }
   }

@@ -186,6 +186,14 @@ describeOnSpanner("spanner and its faults", (emulator) => {
     await patient.stop();
   });
 
+  it("a wait that Spanner asks for and that is too long is not waited, and told to the caller", async () => {
+    proxy.befall("StreamingRead", { kind: "refuse", code: UNAVAILABLE, retryDelayMs: 60_000 });
+    await expect(store.getJobs([newJob()])).rejects.toMatchObject({
+      name: "UnavailableError",
+      retryAfterMs: 60_000,
+    });
+  });
+
   it("what is aborted again and again is told as unavailable when its time is over", async () => {
     const clock = createManualClock();
     const patient = await startBehindProxy({ clock });
