@@ -53,6 +53,8 @@ const DOUBTFUL = new Set<number>([
 
 /** Where Spanner says, in the trailers of an error, how long to wait before the next try. */
 const RETRY_INFO = "google.rpc.retryinfo-bin";
+/** What a migration needs beyond what a worker does. */
+const MIGRATION_PERMISSION = "spanner.databases.updateDdl";
 /** `google.rpc.RetryInfo.retry_delay`. */
 const RETRY_DELAY_FIELD = 1;
 
@@ -151,11 +153,14 @@ export function startupFaultOf({ project, instance, database }: DatabaseName, fa
       );
     }
     const permission = /spanner\.[A-Za-z.]+/.exec(message)?.[0];
-    return refuse(
-      permission === undefined
-        ? `the credentials lack a permission: grant roles/spanner.databaseUser (${message})`
-        : `the credentials lack the permission ${permission}: roles/spanner.databaseUser has what a worker needs`,
-    );
+    if (permission === undefined) {
+      return refuse(`the credentials lack a permission: grant roles/spanner.databaseUser (${message})`);
+    }
+    const role =
+      permission === MIGRATION_PERMISSION
+        ? "roles/spanner.databaseAdmin has what the migration needs"
+        : "roles/spanner.databaseUser has what a worker needs";
+    return refuse(`the credentials lack the permission ${permission}: ${role}`);
   }
   if (isSchemaMissing(error)) return refuse("it has no schema yet: run `npm run migrate`");
   if (codeOf(error) === Code.NotFound) {
