@@ -66,6 +66,9 @@ export interface SpannerEmulator {
 /** Starts an emulator of its own on a free port, and points every client of this process at it. */
 async function startSpannerEmulator(program: string): Promise<SpannerEmulator> {
   const child = spawn(program, ["--host_port", "127.0.0.1:0"], { stdio: ["ignore", "ignore", "pipe"] });
+  // Whatever becomes of the tests, it does not outlive them.
+  const kill = () => void child.kill("SIGKILL");
+  process.once("exit", kill);
   const host = await addressOf(child);
   process.env.SPANNER_EMULATOR_HOST = host;
   const options = clientOptions(PROJECT);
@@ -106,7 +109,8 @@ async function startSpannerEmulator(program: string): Promise<SpannerEmulator> {
     async stop() {
       await Promise.all([instances.close(), databases.close()]);
       const exited = once(child, "exit");
-      child.kill("SIGKILL");
+      process.off("exit", kill);
+      kill();
       await exited;
     },
   };

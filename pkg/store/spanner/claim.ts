@@ -1,9 +1,11 @@
 import { EventType, isActive, type Job, type JobRef } from "#pkg/job/index.ts";
 import type { ClaimRequest, DeadTerms } from "#pkg/store/jobs.ts";
-import { type Database, type Reader, type Sql, sql, type Transaction } from "./database.ts";
+import type { Database } from "./database.ts";
 import { appendEvent } from "./events.ts";
 import { getJobs } from "./get.ts";
+import { type Reader, type Sql, sql } from "./reader.ts";
 import { ownerBindings, refBindings, writeBindings } from "./rows.ts";
+import type { Transaction } from "./transaction.ts";
 import { type Bindings, integer, integers, moment, text, texts } from "./values.ts";
 
 /** (a): active jobs of terms that are over. The index holds active jobs of owners alone. */

@@ -1,7 +1,8 @@
 import { isTerminal } from "#pkg/job/index.ts";
 import type { Deletion, WriteResult } from "#pkg/store/jobs.ts";
-import { type Database, sql } from "./database.ts";
+import type { Database } from "./database.ts";
 import { getJob, keyOf } from "./get.ts";
+import { sql } from "./reader.ts";
 import { refBindings } from "./rows.ts";
 import { integer, moment, type Row, text } from "./values.ts";
 

@@ -1,6 +1,7 @@
 import type { JobEvent, JobRef } from "#pkg/job/index.ts";
-import { type Reader, sql, type Transaction } from "./database.ts";
+import { type Reader, sql } from "./reader.ts";
 import { eventBindings, eventOf, refBindings } from "./rows.ts";
+import type { Transaction } from "./transaction.ts";
 
 const LIST = sql`
   SELECT * FROM JobStateTransitions WHERE TenantId = @TenantId AND JobId = @JobId ORDER BY Seq`;

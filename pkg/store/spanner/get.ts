@@ -1,6 +1,6 @@
 import type { Job, JobRef } from "#pkg/job/index.ts";
 import type { JobLookup } from "#pkg/store/jobs.ts";
-import { type Key, type Reader, sql } from "./database.ts";
+import { type Key, type Reader, sql } from "./reader.ts";
 import { JOB_COLUMNS, jobOf } from "./rows.ts";
 import { text, texts } from "./values.ts";
 

@@ -1,10 +1,11 @@
 import { EventType, type Job, type JobRef } from "#pkg/job/index.ts";
 import type { InsertResult, NewJob } from "#pkg/store/jobs.ts";
-import type { Database, Transaction } from "./database.ts";
+import type { Database } from "./database.ts";
 import { appendEvent } from "./events.ts";
 import { getJobs, keyOf } from "./get.ts";
 import { jobBindings } from "./rows.ts";
 import type { TenantCache } from "./tenant-cache.ts";
+import type { Transaction } from "./transaction.ts";
 import { moment, text } from "./values.ts";
 
 const DELETED: InsertResult = { kind: "conflict", reason: "DELETED" };

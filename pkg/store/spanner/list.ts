@@ -1,6 +1,6 @@
 import { type Job, JobStatus } from "#pkg/job/index.ts";
 import type { JobFilter, JobPage, ListQuery, PageCursor } from "#pkg/store/jobs.ts";
-import { type Reader, sql } from "./database.ts";
+import { type Reader, sql } from "./reader.ts";
 import { jobOf } from "./rows.ts";
 import { integer, moment, text, texts } from "./values.ts";
 

@@ -1,6 +1,7 @@
 import { InvariantError } from "#pkg/errors/index.ts";
 import type { StoreMeta } from "#pkg/store/job-store.ts";
-import type { Database, Reader } from "./database.ts";
+import type { Database } from "./database.ts";
+import type { Reader } from "./reader.ts";
 import { integer, type Row, text } from "./values.ts";
 
 /** The one row. */

@@ -2,10 +2,11 @@ import { type protos, v1 } from "@google-cloud/spanner";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
 import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
 import { clientOptions } from "./connection.ts";
-import { type Database, type DatabaseOptions, openDatabase, type Sql } from "./database.ts";
+import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
 import { isSchemaMissing, startupFaultOf } from "./faults.ts";
 import { findMeta, META_KEY } from "./meta.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
+import type { Sql } from "./reader.ts";
 import { bytes, integer, text } from "./values.ts";
 
 type DdlMetadata = protos.google.spanner.admin.database.v1.IUpdateDatabaseDdlMetadata;

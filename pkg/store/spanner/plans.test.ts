@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ANY_LEFT, LEFT_BEHIND, REQUESTS_LEFT_BEHIND, UNOWNED, UNOWNED_REQUESTS } from "./claim.ts";
-import type { Sql } from "./database.ts";
 import { KEYS_OVER, TOMBSTONES_OVER } from "./delete.ts";
 import { BY_ID, TOMBSTONES_BY_ID } from "./get.ts";
 import { LIST_RUNS } from "./list.ts";
+import type { Sql } from "./reader.ts";
 import { FIND_OWNED, FIND_REQUESTS } from "./requests.ts";
 
 /**

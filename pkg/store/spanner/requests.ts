@@ -1,8 +1,9 @@
 import { EventType, isActive, type Job, type JobRef, type Owner } from "#pkg/job/index.ts";
 import type { RequestKind, RequestResult } from "#pkg/store/jobs.ts";
-import { type Database, type Reader, sql } from "./database.ts";
+import type { Database } from "./database.ts";
 import { appendEvent } from "./events.ts";
 import { getJob } from "./get.ts";
+import { type Reader, sql } from "./reader.ts";
 import { jobOf, refBindings, writeBindings } from "./rows.ts";
 import { integer, moment, text } from "./values.ts";
 

@@ -1,6 +1,7 @@
 import type { Owner } from "#pkg/job/index.ts";
 import type { BeginTerm, TermResult, WorkerRecord } from "#pkg/store/workers.ts";
-import { type Database, type Reader, sql } from "./database.ts";
+import type { Database } from "./database.ts";
+import { type Reader, sql } from "./reader.ts";
 import { WORKER_COLUMNS, workerBindings, workerOf } from "./rows.ts";
 import { type Bindings, flag, integer, text } from "./values.ts";
 

@@ -1,9 +1,10 @@
 import type { Job } from "#pkg/job/index.ts";
 import type { JobUpdate, WriteResult } from "#pkg/store/jobs.ts";
-import type { Database, Transaction } from "./database.ts";
+import type { Database } from "./database.ts";
 import { appendEvent } from "./events.ts";
 import { getJobs } from "./get.ts";
 import { refBindings, stateBindings, writeBindings } from "./rows.ts";
+import type { Transaction } from "./transaction.ts";
 import type { Bindings } from "./values.ts";
 
 export async function updateJobs(
