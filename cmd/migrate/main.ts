@@ -19,9 +19,15 @@ async function main(): Promise<ExitCode> {
     else await migrateSpanner(settings, tools);
     return ExitCode.Ok;
   } catch (error) {
-    const faults = error instanceof ConfigError ? error.faults : [errorMessage(error)];
+    const faults = error instanceof ConfigError ? error.faults : wordsOf(error);
     for (const fault of faults) process.stderr.write(`${fault}\n`);
     if (error instanceof ConfigError) return ExitCode.Config;
     return error instanceof StartupError ? error.exitCode : ExitCode.Failed;
   }
+}
+
+/** With what it came from, since nothing else is logged. */
+function wordsOf(error: unknown): readonly string[] {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause === undefined ? [errorMessage(error)] : [errorMessage(error), `  ${errorMessage(cause)}`];
 }

@@ -70,6 +70,15 @@ describe("a call that fails", () => {
     }
   });
 
+  it("is told in words that name nothing of the deployment; the client's own are its cause", () => {
+    const error = failure(14, "14 UNAVAILABLE: connect ECONNREFUSED 10.0.0.7:443 projects/p");
+    const fault = faultOf(error);
+    expect(fault).toMatchObject({
+      message: "the store does not answer: Spanner cannot be reached",
+      cause: error,
+    });
+  });
+
   it("passes as it is where the call itself is at fault", () => {
     for (const code of [3, 6, 9, 11]) {
       const error = failure(code, "x");

@@ -110,8 +110,8 @@ export function faultOf(error: unknown): unknown {
   if (isCredentialError(error)) return unavailable("there are no credentials", error);
   const words = WORDS.get(codeOf(error));
   if (words === undefined) return error;
-  const waitMs = retryDelayMsOf(error);
-  return unavailable(`${words} (${errorMessage(error)})`, error, waitMs);
+  // Tenants read these words: the client's own, with addresses and names in them, are the cause and for the log.
+  return unavailable(words, error, retryDelayMsOf(error));
 }
 
 export function unavailable(words: string, cause?: unknown, retryAfterMs?: number): UnavailableError {

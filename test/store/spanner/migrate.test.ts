@@ -166,7 +166,7 @@ describeOnSpanner("the schema in Spanner", (emulator) => {
     it("a database that is not there ends it with 78", async () => {
       const { code, lines } = await command(settingsOf("none"));
       expect(code).toBe(ExitCode.Config);
-      expect(lines.at(-1)).toContain("gcloud spanner databases create none");
+      expect(lines.join("\n")).toContain("gcloud spanner databases create none");
     });
 
     it("an outage ends it with 1, within its time", async () => {
