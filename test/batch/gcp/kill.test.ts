@@ -20,6 +20,8 @@ beforeAll(async () => {
     BATCH_REGION: "us-central1",
     BATCH_ENDPOINT: cloud.endpoint,
     BATCH_SERVICE_ACCOUNT: "jobs@test-project.iam.gserviceaccount.com",
+    // A call is given up when the trust ends, so there must be time to catch it stalled. A restart waits for no lease.
+    WORKER_LEASE_TTL_SECONDS: "12",
   };
   cluster = await startCluster({ workers: 2, env });
 }, 60_000);
@@ -50,7 +52,7 @@ async function untilStalled(count: number): Promise<void> {
   await eventually(
     () => cloud.state(),
     ({ stalled }) => stalled === count,
-    2_000,
+    5_000,
   );
 }
 
