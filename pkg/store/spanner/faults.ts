@@ -134,8 +134,7 @@ export interface DatabaseName {
  */
 export function startupFaultOf({ project, instance, database }: DatabaseName, fault: unknown): unknown {
   const path = `${project}/${instance}/${database}`;
-  // The client's own error, where it is wrapped in words for callers already.
-  const error = fault instanceof UnavailableError ? (fault.cause ?? fault) : fault;
+  const error = originOf(fault);
   const message = errorMessage(error);
   const refuse = (words: string) =>
     new StartupError(`cannot open the Spanner database ${path}: ${words}`, ExitCode.Config, { cause: error });
@@ -175,8 +174,13 @@ export function startupFaultOf({ project, instance, database }: DatabaseName, fa
 }
 
 /** The table that every version of the schema has is not there. */
-export function isSchemaMissing(error: unknown): boolean {
-  return /table not found/i.test(errorMessage(error));
+export function isSchemaMissing(fault: unknown): boolean {
+  return /table not found/i.test(errorMessage(originOf(fault)));
+}
+
+/** The client's own error, where it is wrapped in words for callers already. */
+function originOf(fault: unknown): unknown {
+  return fault instanceof UnavailableError ? (fault.cause ?? fault) : fault;
 }
 
 function isCredentialError(error: unknown): boolean {
