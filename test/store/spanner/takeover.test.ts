@@ -13,6 +13,7 @@ interface JobView {
 
 /** Two workers that share a store and a machine. The emulator runs one transaction at a time, so the term is not the shortest. */
 describeOnSpanner("workers that share Spanner", (emulator) => {
+  const started: NodeProcess[] = [];
   const urls = new Map<NodeProcess, string>();
   let folder: string;
   let first: NodeProcess;
@@ -27,7 +28,7 @@ describeOnSpanner("workers that share Spanner", (emulator) => {
     ]);
   });
   afterAll(async () => {
-    await Promise.all([first.kill(), second.kill()]);
+    await Promise.all(started.map((worker) => worker.kill()));
     await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
@@ -47,6 +48,7 @@ describeOnSpanner("workers that share Spanner", (emulator) => {
       WORKER_CLAIM_INTERVAL_SECONDS: "0.5",
       LOG_FORMAT: "json",
     });
+    started.push(worker);
     const line = await worker.line((each) => each.includes("Worker listening on"));
     const url = `http://${/127\.0\.0\.1:\d+/.exec(line)?.[0]}`;
     urls.set(worker, url);

@@ -44,8 +44,9 @@ describeOnSpanner("a worker with its jobs in Spanner", (emulator) => {
     );
   });
   afterAll(async () => {
-    await worker.kill();
-    await proxy.stop();
+    // The first of these that is not there failed to start, and says why itself.
+    await worker?.kill();
+    await proxy?.stop();
     await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
