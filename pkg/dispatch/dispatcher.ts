@@ -1,7 +1,7 @@
 import { TrustLapsedError } from "#pkg/batch/index.ts";
 import { backoffMs } from "#pkg/clock/index.ts";
 import { assertNever, InvariantError, UnavailableError } from "#pkg/errors/index.ts";
-import { batchJobIdOf, isActive, type Job, type JobRef, JobStatus } from "#pkg/job/index.ts";
+import { batchJobIdOf, isActive, type Job, type JobRef, JobStatus, type Owner } from "#pkg/job/index.ts";
 import { createLoop, createService } from "#pkg/lifecycle/index.ts";
 import { answerWaiters, type Charge, createCharge, fieldsOf, type News, type Progress } from "./charge.ts";
 import { createCreateGate } from "./create-gate.ts";
@@ -41,6 +41,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (lane === undefined)
       throw new InvariantError(`job ${job.jobId} of target ${job.target}, which is not served here`);
     return lane;
+  }
+
+  /** Whether this is the owner for which this process may act now. */
+  function isReigning(owner: Owner | undefined): boolean {
+    const { owner: mine } = reign;
+    return mine !== undefined && owner?.workerId === mine.workerId && owner.term === mine.term;
   }
 
   function isBackingOff(target: string): boolean {
@@ -212,10 +218,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  /** A row of ours with a request on it. */
+  /**
+   * A row of ours, as it stood when it was asked for. It may have ended since and been forgotten: so whoever is not in charge
+   * of it reads it again before anything else.
+   */
   function heed(job: Job): void {
     const charge = charges.get(job.jobId);
-    if (charge === undefined) kick(take(job, false));
+    if (charge === undefined) refresh(take(job, false));
     else if (job.version > charge.job.version) refresh(charge);
   }
 
@@ -253,6 +262,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         return active.size;
       },
       begin(job: Job, signal: AbortSignal) {
+        // Committed under a term that was lost meanwhile: whoever claims it goes on with it, and that may be this worker.
+        if (!isReigning(job.owner)) return Promise.resolve(job);
         const charge = charges.get(job.jobId) ?? take(job, true);
         if (draining || isBackingOff(job.target) || signal.aborted) {
           kick(charge);
@@ -273,11 +284,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
           if (!charges.has(job.jobId)) kick(take(job, false));
         }
       },
+      found(jobs: readonly Job[]) {
+        for (const job of jobs) heed(job);
+      },
       requested(job: Job) {
         const charge = charges.get(job.jobId);
         if (charge !== undefined) refresh(charge);
-        else if (job.owner?.workerId === reign.owner?.workerId && job.owner?.term === reign.owner?.term)
-          heed(job);
+        else if (isReigning(job.owner)) heed(job);
       },
       observed(jobId: string, batchJobId: string, state: News["state"]) {
         const charge = charges.get(jobId);

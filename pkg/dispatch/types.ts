@@ -63,6 +63,8 @@ export interface Dispatcher extends Service {
   begin(job: Job, signal: AbortSignal): Promise<Job>;
   /** Takes charge of rows that this worker owns now; those it has charge of already are no news. */
   takeOver(jobs: readonly Job[]): void;
+  /** The same for rows that a search found to be this worker's; they may be older than what it knows, and are read again. */
+  found(jobs: readonly Job[]): void;
   /** A request was left on a row: acts now if the job is in its charge. A hint; the row is read again. */
   requested(job: Job): void;
   /** The cloud told of a batch job; `lost` when it does not know it any more. */

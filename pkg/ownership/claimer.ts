@@ -27,6 +27,8 @@ export interface ClaimerOptions {
   readonly owner: () => Owner | undefined;
   /** Takes charge of jobs that are owned now; those it knows already are no news to it. */
   readonly onClaimed: (jobs: readonly Job[]) => void;
+  /** Takes charge of jobs that a search found to be owned, as their rows stood then. */
+  readonly onFound: (jobs: readonly Job[]) => void;
 }
 
 export interface Claimer {
@@ -103,7 +105,7 @@ export function createClaimer(options: ClaimerOptions): Claimer {
     for (;;) {
       const jobs: readonly Job[] = await store.findOwned(owner, after, CLAIM_BATCH);
       if (options.owner()?.term !== owner.term) return;
-      options.onClaimed(jobs);
+      options.onFound(jobs);
       after = jobs.at(-1);
       if (after === undefined || jobs.length < CLAIM_BATCH) return;
     }

@@ -28,6 +28,11 @@ export interface OwnershipOptions {
   readonly load: () => number;
   /** Takes charge of jobs that this worker owns now. Must not throw; those it knows already are no news to it. */
   readonly onClaimed: (jobs: readonly Job[]) => void;
+  /**
+   * Takes charge of jobs that a search found to be this worker's. Their rows are as they stood when it was asked: this
+   * worker may have ended some since. Must not throw.
+   */
+  readonly onFound: (jobs: readonly Job[]) => void;
   /** The term is over: every job that was owned under it is out of reach, and must be forgotten. Must not throw. */
   readonly onTermLost: () => void;
 }

@@ -11,7 +11,14 @@ import type { WorkerSettings } from "./settings.ts";
 import { createUpkeep } from "./upkeep.ts";
 
 export interface EngineOptions {
-  readonly settings: WorkerSettings;
+  readonly settings: Pick<
+    WorkerSettings,
+    | "SETTLE_SECONDS"
+    | "WORKER_ADVERTISE_URL"
+    | "WORKER_MAX_ACTIVE_JOBS"
+    | "WORKER_LEASE_TTL_SECONDS"
+    | "WORKER_CLAIM_INTERVAL_SECONDS"
+  >;
   readonly workerId: string;
   /** Random, new at each start of the process. */
   readonly instance: string;
@@ -27,7 +34,10 @@ export interface EngineOptions {
  * Puts floor 4 together. Ownership starts first and is drained last: until its term ends, nobody else may touch what is in
  * flight here. What it claims before the others have started waits in them.
  */
-export function createEngine(options: EngineOptions, foundation: Foundation): Engine {
+export function createEngine(
+  options: EngineOptions,
+  foundation: Foundation,
+): Engine & { readonly ownership: Ownership } {
   const { settings, clock, entropy, log, providers } = options;
   const { store, deploymentId, keyring } = foundation;
   const targets = providers.map((provider): ServedTarget => ({ provider, budget: budgetOf(provider) }));
@@ -90,6 +100,7 @@ export function createEngine(options: EngineOptions, foundation: Foundation): En
     claimIntervalMs: settings.WORKER_CLAIM_INTERVAL_SECONDS,
     load: () => dispatcher.activeJobs,
     onClaimed: (jobs) => dispatcher.takeOver(jobs),
+    onFound: (jobs) => dispatcher.found(jobs),
     onTermLost: () => dispatcher.forgetAll(),
   });
 

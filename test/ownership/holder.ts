@@ -40,6 +40,7 @@ const ownership = createOwnership({
       process.stdout.write(`claimed ${jobId} ${owner?.term}\n`);
     }
   },
+  onFound: () => undefined,
   onTermLost: () => known.clear(),
 });
 

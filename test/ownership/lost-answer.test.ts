@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock as clock, systemEntropy as entropy } from "#pkg/clock/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
+import type { Job } from "#pkg/job/index.ts";
 import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
 import { createOwnership, type Ownership } from "#pkg/ownership/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
@@ -31,6 +32,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+function note(jobs: readonly Job[]): void {
+  for (const { jobId } of jobs) known.add(jobId);
+}
+
 async function start(between: JobStore): Promise<Ownership> {
   ownership = createOwnership({
     store: between,
@@ -49,9 +54,8 @@ async function start(between: JobStore): Promise<Ownership> {
     ttlMs: 3_000,
     claimIntervalMs: 300,
     load: () => known.size,
-    onClaimed(jobs) {
-      for (const { jobId } of jobs) known.add(jobId);
-    },
+    onClaimed: note,
+    onFound: note,
     onTermLost: () => known.clear(),
   });
   await ownership.start();

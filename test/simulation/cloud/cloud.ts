@@ -1,0 +1,144 @@
+import type { CreateRequest, InventoryItem } from "#pkg/batch/index.ts";
+import type { Agenda } from "#test/simulation/kernel/agenda.ts";
+import { CallFault, type Chaos } from "#test/simulation/kernel/chaos.ts";
+import type { Dice } from "#test/simulation/kernel/dice.ts";
+import { type BatchJob, type Ending, isLive, isShown, phaseOf, STOPPING_MS } from "./batch-job.ts";
+import type { CloudRules } from "./rules.ts";
+
+/** What a cloud answers to a create that reached it. */
+export type Made =
+  | { readonly kind: "made" | "exists"; readonly job: BatchJob }
+  | { readonly kind: "expired" }
+  | { readonly kind: "rejected"; readonly reason: string };
+
+/** One target of one cloud: what it does at the moment when a request reaches it. */
+export interface Cloud {
+  readonly target: string;
+  readonly rules: CloudRules;
+  /** Everything that was ever made here. */
+  readonly jobs: readonly BatchJob[];
+  create(request: CreateRequest, signedAtMs: number): Made;
+  /** By exact name, as lists show it. */
+  list(name: string): readonly BatchJob[];
+  describe(names: readonly string[]): readonly BatchJob[];
+  terminate(name: string): void;
+  /** Whether it is gone now; false when it has not ended. */
+  remove(name: string): boolean;
+  inventory(deploymentId: string): readonly InventoryItem[];
+}
+
+export interface CloudOptions {
+  readonly target: string;
+  readonly rules: CloudRules;
+  readonly agenda: Agenda;
+  readonly dice: Dice;
+  readonly chaos: Chaos;
+  /** Told of each batch job as it is made. */
+  readonly onMade: (job: BatchJob, cloud: Cloud) => void;
+}
+
+/** How long a batch job waits for a host, at most, and how long an account rejects what it took before. */
+const LONGEST_QUEUE_MS = 4_000;
+const LONGEST_MISS_MS = 100_000;
+
+export function createCloud({ target, rules, agenda, dice, chaos, onMade }: CloudOptions): Cloud {
+  const jobs: BatchJob[] = [];
+  const byName = new Map<string, BatchJob[]>();
+
+  /** Those of this name that still take it. */
+  function named(name: string): readonly BatchJob[] {
+    const all = byName.get(name) ?? [];
+    return rules.removalFreesName ? all.filter((job) => job.removedAtMs === undefined) : all;
+  }
+
+  function create(request: CreateRequest, signedAtMs: number): Made {
+    const life = rules.signatureLifeMs;
+    if (life !== undefined && agenda.nowMs - signedAtMs > life) return { kind: "expired" };
+    if (request.spec.labels.refused === "true") return { kind: "rejected", reason: "NO_SUCH_IMAGE" };
+    if (chaos.strikes(CallFault.CloudRejects, target)) return { kind: "rejected", reason: "POLICY" };
+    const [existing] = named(request.batchJobId);
+    if (existing !== undefined && rules.namesAreUnique) return { kind: "exists", job: existing };
+    const job = make(request);
+    jobs.push(job);
+    byName.set(job.name, [...(byName.get(job.name) ?? []), job]);
+    onMade(job, cloud);
+    return { kind: "made", job };
+  }
+
+  function make({ batchJobId: name, deploymentId, tenantId, jobId, attempt, spec }: CreateRequest): BatchJob {
+    const madeAtMs = agenda.nowMs;
+    const startsAtMs = madeAtMs + dice.next(`queue ${target}`) * LONGEST_QUEUE_MS;
+    const runsMs = Number(spec.labels.runs_ms ?? 1_000);
+    const preempts = chaos.strikes(CallFault.CloudPreempts, target);
+    const unstarted = chaos.strikes(CallFault.CloudPreemptsUnstarted, target);
+    const vanishes = chaos.strikes(CallFault.CloudVanishes, target);
+    const lags = chaos.strikes(CallFault.CloudListLags, target);
+    let ending: Ending = attempt <= Number(spec.labels.failures ?? 0) ? "fails" : "succeeds";
+    if (preempts !== undefined) ending = "preempted";
+    if (unstarted !== undefined) ending = "unstarted";
+    return {
+      name,
+      providerJobId: `${target}:${jobs.length + 1}`,
+      deploymentId,
+      tenantId,
+      jobId,
+      attempt,
+      madeAtMs,
+      startsAtMs,
+      endsAtMs: startsAtMs + runsMs * (preempts?.force ?? 1),
+      ending,
+      listedFromMs: madeAtMs + (lags?.force ?? 0) * rules.listLagMs,
+      vanishesAfterMs: vanishes && vanishes.force * runsMs,
+      vanishesAtMs: Number.POSITIVE_INFINITY,
+      missingUntilMs: 0,
+      stopsAtMs: undefined,
+      removedAtMs: undefined,
+      missesTold: 0,
+    };
+  }
+
+  function isListed(job: BatchJob): boolean {
+    return isShown(job, agenda.nowMs) && job.listedFromMs <= agenda.nowMs;
+  }
+
+  const cloud: Cloud = {
+    target,
+    rules,
+    jobs,
+    create,
+    list: (name) => named(name).filter(isListed),
+    describe(names) {
+      const answered: BatchJob[] = [];
+      for (const job of names.flatMap(named)) {
+        const misses = chaos.strikes(CallFault.CloudMisses, target);
+        if (misses !== undefined) job.missingUntilMs = agenda.nowMs + misses.force * LONGEST_MISS_MS;
+        const isTold = isListed(job);
+        job.missesTold = isTold ? 0 : job.missesTold + 1;
+        if (!isTold) continue;
+        answered.push(job);
+        // What was never told of cannot be lost: whether a create took effect could not be found out by any means.
+        if (job.vanishesAfterMs !== undefined)
+          job.vanishesAtMs = Math.min(job.vanishesAtMs, agenda.nowMs + job.vanishesAfterMs);
+      }
+      return answered;
+    },
+    terminate(name) {
+      for (const job of named(name)) job.stopsAtMs ??= agenda.nowMs + STOPPING_MS;
+    },
+    remove(name) {
+      const found = named(name);
+      if (found.some((job) => isLive(job, agenda.nowMs))) return false;
+      for (const job of found) job.removedAtMs ??= agenda.nowMs;
+      return true;
+    },
+    inventory: (deploymentId) =>
+      jobs
+        .filter((job) => job.deploymentId === deploymentId && isListed(job) && isLive(job, agenda.nowMs))
+        .map((job) => ({
+          batchJobId: job.name,
+          providerJobId: job.providerJobId,
+          phase: phaseOf(job, agenda.nowMs),
+        })),
+  };
+  return cloud;
+}

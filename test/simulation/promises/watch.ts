@@ -1,0 +1,84 @@
+import { isActive } from "#pkg/job/index.ts";
+import type { BatchJob } from "#test/simulation/cloud/batch-job.ts";
+import type { Cloud } from "#test/simulation/cloud/cloud.ts";
+import type { StoreCore } from "#test/simulation/store/core.ts";
+import type { Told } from "#test/simulation/world/caller.ts";
+import type { StoreAnswer, StoreCall } from "#test/simulation/world/store-server.ts";
+import type { SimWorker } from "#test/simulation/world/worker.ts";
+import { createCallerWatch } from "./caller-watch.ts";
+import { createCloudWatch } from "./cloud-watch.ts";
+import { createLedger } from "./ledger.ts";
+import { Promised, type Report, type Violation } from "./promise.ts";
+import { createRowWatch, nameOf } from "./row-watch.ts";
+import { createTermWatch } from "./term-watch.ts";
+
+export interface WatchOptions {
+  readonly nowMs: () => number;
+  readonly ttlMs: number;
+  readonly core: () => StoreCore;
+  readonly clouds: () => Iterable<Cloud>;
+  /** Every worker's process that was ever started. */
+  readonly workers: readonly SimWorker[];
+  /** Told of the first broken promise. */
+  readonly onViolation: (violation: Violation) => void;
+}
+
+/** Holds all promises against all that happens. */
+export interface Watch {
+  readonly violation: Violation | undefined;
+  readonly told: Told;
+  readonly report: Report;
+  onApplied(call: StoreCall, answer: StoreAnswer): void;
+  onMade(job: BatchJob): void;
+  /** What is still to be done before the world is at rest; undefined when nothing is. */
+  unfinished(): string | undefined;
+  /** At the end of a world: all that had to come about did. */
+  conclude(): void;
+}
+
+export function createWatch({ nowMs, ttlMs, core, clouds, workers, onViolation }: WatchOptions): Watch {
+  let violation: Violation | undefined;
+  const report: Report = (promise, words) => {
+    if (violation !== undefined) return;
+    violation = { promise, words, atMs: nowMs() };
+    onViolation(violation);
+  };
+  const ledger = createLedger();
+  const cloudWatch = createCloudWatch({ ledger, report, nowMs, clouds });
+  const callerWatch = createCallerWatch({ ledger, report, core });
+  const { onInserted } = callerWatch;
+  const rowWatch = createRowWatch({ ledger, report, onInserted, onEnded: cloudWatch.onEnded });
+  const termWatch = createTermWatch({ ledger, report, nowMs, ttlMs, workers });
+
+  /** A job that has not ended, or whose deletion is not done. */
+  function unfinishedJob(): string | undefined {
+    for (const job of ledger.jobs.values()) {
+      if (ledger.removed.has(job.jobId)) continue;
+      const owner = job.owner === undefined ? "nobody's" : `${job.owner.workerId} term ${job.owner.term}'s`;
+      if (isActive(job.status)) return `${nameOf(job)} is ${job.status} ${job.createPhase}, ${owner}`;
+      if (job.deleteRequestedAtMs !== undefined) return `${nameOf(job)} is to be deleted, ${owner}`;
+    }
+    return undefined;
+  }
+
+  return {
+    get violation() {
+      return violation;
+    },
+    told: callerWatch,
+    report,
+    onApplied(call, answer) {
+      rowWatch.applied(core(), call, answer);
+      termWatch.applied(core(), call, answer);
+    },
+    onMade: cloudWatch.onMade,
+    unfinished: () => unfinishedJob() ?? cloudWatch.stray(),
+    conclude() {
+      const job = unfinishedJob();
+      if (job !== undefined) report(Promised.Ends, job);
+      const stray = cloudWatch.stray();
+      if (stray !== undefined) report(Promised.NothingLeft, stray);
+      callerWatch.check();
+    },
+  };
+}

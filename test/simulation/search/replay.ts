@@ -1,0 +1,36 @@
+import { runSeed } from "./run-seed.ts";
+import { shrink } from "./shrink.ts";
+import { timelineOf } from "./timeline.ts";
+
+/** Runs one seed again, as a person looks at it: shrunk, if it breaks a promise, and told step by step. */
+export async function replaySeed(
+  seed: number,
+  bug: string | undefined,
+): Promise<{ readonly text: string; readonly isBroken: boolean }> {
+  const first = await runSeed(seed);
+  const again = `npm run sim -- --replay ${seed}${bug === undefined ? "" : ` --bug ${bug}`}`;
+  if (first.violation === undefined) {
+    const told = await runSeed(seed, undefined, true);
+    return {
+      text: `${timelineOf(told)}\n\nSeed ${seed}: every promise held. Again: ${again}\n`,
+      isBroken: false,
+    };
+  }
+  const { kept, violation, runs } = await shrink(seed, first.violation, first.struck);
+  const allowed = new Set(kept);
+  const told = await runSeed(seed, (id) => allowed.has(id), true);
+  const lines = [
+    "",
+    `Seed ${seed} breaks a promise: ${violation.promise}.`,
+    `  ${violation.words}`,
+    "",
+    `The shortest schedule that was found, ${kept.length} of ${new Set(first.struck).size} steps, in ${runs} runs:`,
+    ...kept.map((id) => `  ${id}`),
+    "",
+    timelineOf(told),
+    "",
+    `Again: ${again}`,
+    "",
+  ];
+  return { text: lines.join("\n"), isBroken: true };
+}

@@ -1,0 +1,93 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import type { Bug } from "#test/simulation/bugs/bug.ts";
+import type { Batch, BatchEnd, Failure } from "./batch.ts";
+import type { ChildMessage } from "./child.ts";
+
+export interface SearchOptions {
+  readonly from: number;
+  readonly seeds: number;
+  readonly bug: Bug | undefined;
+  /** Processes that share the work. Default: one for each core. */
+  readonly processes?: number;
+  readonly onProgress: (soFar: SearchEnd) => void;
+}
+
+export interface SearchEnd {
+  /** How many seeds were run to their end. */
+  readonly seeds: number;
+  /** The lowest seed that broke a promise. */
+  readonly failure: Failure | undefined;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly simulatedMs: number;
+  readonly acts: number;
+}
+
+/** Seeds that a process takes at a time. */
+const BATCH = 25;
+const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
+
+/**
+ * Runs seeds in processes of their own until all are done or one has broken a promise; then those before it are still run,
+ * so that the same search always finds the same seed.
+ */
+export async function search(options: SearchOptions): Promise<SearchEnd> {
+  const endSeed = options.from + options.seeds;
+  const counts = new Map<string, number>();
+  let next = options.from;
+  let soFar: SearchEnd = { seeds: 0, failure: undefined, counts, simulatedMs: 0, acts: 0 };
+
+  function nextBatch(): Batch | undefined {
+    const limit = Math.min(endSeed, soFar.failure?.seed ?? endSeed);
+    if (next >= limit) return undefined;
+    const batch = { from: next, count: Math.min(BATCH, limit - next) };
+    next += batch.count;
+    return batch;
+  }
+
+  function take(end: BatchEnd): void {
+    for (const [kind, number] of Object.entries(end.counts))
+      counts.set(kind, (counts.get(kind) ?? 0) + number);
+    const isFirst =
+      end.failure !== undefined && end.failure.seed < (soFar.failure?.seed ?? Number.POSITIVE_INFINITY);
+    soFar = {
+      seeds: soFar.seeds + end.seeds,
+      failure: isFirst ? end.failure : soFar.failure,
+      counts,
+      simulatedMs: soFar.simulatedMs + end.simulatedMs,
+      acts: soFar.acts + end.acts,
+    };
+    options.onProgress(soFar);
+  }
+
+  async function work(): Promise<void> {
+    const child = fork(CHILD, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    try {
+      if (options.bug !== undefined) send(child, { kind: "bug", bug: options.bug });
+      for (let batch = nextBatch(); batch !== undefined; batch = nextBatch()) take(await runIn(child, batch));
+    } finally {
+      child.disconnect();
+    }
+  }
+
+  const processes = Math.min(options.processes ?? availableParallelism(), Math.ceil(options.seeds / BATCH));
+  await Promise.all(Array.from({ length: processes }, work));
+  return soFar;
+}
+
+function runIn(child: ChildProcess, batch: Batch): Promise<BatchEnd> {
+  return new Promise((resolve, reject) => {
+    const onExit = () => reject(new Error(`the process that ran seeds ${batch.from} and following died`));
+    child.once("exit", onExit);
+    child.once("message", (end) => {
+      child.off("exit", onExit);
+      resolve(end as BatchEnd);
+    });
+    send(child, { kind: "batch", batch });
+  });
+}
+
+function send(child: ChildProcess, message: ChildMessage): void {
+  child.send(message);
+}

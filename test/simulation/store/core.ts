@@ -1,0 +1,12 @@
+import type { JobStore } from "#pkg/store/index.ts";
+
+/**
+ * The operations of a store as plain functions: what the database does at the moment when it does it. When that moment
+ * is, and whether its answer arrives, is for the simulation's network to decide. Left out is what a database has no part
+ * in: the store's own life, and the key, which lies beside the data.
+ */
+export type StoreCore = {
+  readonly [K in Exclude<keyof JobStore, "capabilities" | "start" | "stop" | "dataKey">]: (
+    ...args: Parameters<JobStore[K]>
+  ) => Awaited<ReturnType<JobStore[K]>>;
+} & { close(): void };

@@ -1,0 +1,126 @@
+import type { Allows } from "#test/simulation/kernel/chaos.ts";
+import type { Kit } from "./kit.ts";
+import { type Accident, LARGEST_OFFSET_MS, type WorkerSetting } from "./setting.ts";
+import type { Slot } from "./slot.ts";
+import { STORE } from "./store-client.ts";
+
+export interface AccidentOptions {
+  readonly kit: Kit;
+  readonly slots: readonly Slot[];
+  readonly allows: Allows;
+  suspend(machine: string): void;
+  resume(machine: string): void;
+  /** Starts a second process under the id of this worker, elsewhere; answers how to end it. */
+  startTwin(of: WorkerSetting): () => void;
+  crashGateway(index: number, restartAfterMs: number): void;
+}
+
+/** Has everything happen that the seed planned; each accident ends by itself. Answers when the last one is over. */
+export function planAccidents(options: AccidentOptions): number {
+  const { kit, allows } = options;
+  let lastMs = 0;
+  for (const accident of kit.setting.accidents) {
+    if (!allows(accident.id)) continue;
+    lastMs = Math.max(lastMs, accident.atMs + accident.forMs);
+    kit.agenda.at(accident.atMs, () => {
+      kit.chaos.planned(accident.id, accident.kind);
+      befall(accident, options);
+    });
+  }
+  return lastMs;
+}
+
+function befall(accident: Accident, options: AccidentOptions): void {
+  const { kind, which } = accident;
+  if (kind === "gateway crash") {
+    options.kit.trace.note("world", () => "a gateway crashes");
+    options.crashGateway(Math.floor(which * options.kit.setting.gateways.length), accident.forMs);
+  } else if (kind === "suspend" || kind === "jump" || kind === "cut" || kind === "store outage") {
+    befallMachine(kind, accident, options);
+  } else {
+    const { name } = pick(options.kit.setting.workers, which);
+    const slot = options.slots.find(({ setting }) => setting.name === name);
+    // Left out of a schedule that is shrunk.
+    if (slot !== undefined) befallWorker(kind, slot, accident, options);
+  }
+}
+
+function befallWorker(
+  kind: "crash" | "replace" | "drain" | "freeze" | "twin",
+  slot: Slot,
+  { forMs, which }: Accident,
+  { kit, startTwin }: AccidentOptions,
+): void {
+  const { name } = slot.setting;
+  const { agenda } = kit;
+  const tell = (what: string) => kit.trace.note("world", () => `${name} ${what}, for ${forMs} ms`);
+  switch (kind) {
+    case "crash":
+      tell("crashes");
+      slot.crash(forMs);
+      break;
+    case "replace":
+      tell("crashes, and comes again under another id");
+      slot.crash(forMs, `${name}-again-${Math.floor(which * 1000)}`);
+      break;
+    case "drain":
+      slot.drain(forMs);
+      break;
+    case "freeze":
+      tell("is frozen");
+      if (slot.worker !== undefined) kit.freezer.freeze(slot.worker.process, forMs);
+      break;
+    case "twin":
+      tell("gets a twin under its id");
+      agenda.at(agenda.nowMs + forMs, startTwin(slot.setting));
+      break;
+  }
+}
+
+function befallMachine(
+  kind: "suspend" | "jump" | "cut" | "store outage",
+  { forMs, which, other }: Accident,
+  { kit, suspend, resume }: AccidentOptions,
+): void {
+  const { agenda, network, setting } = kit;
+  const machine = pick(setting.machines, which).name;
+  const tell = (what: string) => kit.trace.note("world", () => `${what}, for ${forMs} ms`);
+  const after = (act: () => void) => agenda.at(agenda.nowMs + forMs, act);
+  switch (kind) {
+    case "suspend":
+      tell(`${machine} is suspended`);
+      suspend(machine);
+      after(() => resume(machine));
+      break;
+    case "jump": {
+      const byMs = Math.round((other - 0.5) * 2 * LARGEST_OFFSET_MS);
+      tell(`the wall clock of ${machine} jumps by ${byMs} ms`);
+      kit.machine(machine).jump(byMs);
+      after(() => kit.machine(machine).jump(-byMs));
+      break;
+    }
+    case "cut": {
+      const ends = [STORE, ...kit.clouds.keys(), ...setting.machines.map(({ name }) => name)];
+      const end = pick(ends, other);
+      tell(`${machine} and ${end} are cut off from each other`);
+      network.cut(machine, end);
+      after(() => network.heal(machine, end));
+      break;
+    }
+    case "store outage": {
+      const machines = setting.machines.map(({ name }) => name);
+      tell("nobody reaches the store");
+      for (const name of machines) network.cut(name, STORE);
+      after(() => {
+        for (const name of machines) network.heal(name, STORE);
+      });
+      break;
+    }
+  }
+}
+
+function pick<T>(values: readonly T[], which: number): T {
+  const value = values[Math.floor(which * values.length)];
+  if (value === undefined) throw new Error("there is nothing to pick from");
+  return value;
+}

@@ -1,0 +1,227 @@
+import { createSeededEntropy } from "#pkg/clock/index.ts";
+import { createKeyring } from "#pkg/job/index.ts";
+import { type Cloud, createCloud } from "#test/simulation/cloud/cloud.ts";
+import { createAgenda } from "#test/simulation/kernel/agenda.ts";
+import { type Allows, createChaos } from "#test/simulation/kernel/chaos.ts";
+import { createDice } from "#test/simulation/kernel/dice.ts";
+import { createMachine } from "#test/simulation/kernel/machine.ts";
+import { createNetwork } from "#test/simulation/kernel/network.ts";
+import { createProcess, type SimProcess } from "#test/simulation/kernel/process.ts";
+import { createTrace, type Trace } from "#test/simulation/kernel/trace.ts";
+import { Promised, type Violation } from "#test/simulation/promises/promise.ts";
+import { createWatch } from "#test/simulation/promises/watch.ts";
+import { createModelCore } from "#test/simulation/store/model-core.ts";
+import { createSqliteCore } from "#test/simulation/store/sqlite-core.ts";
+import { planAccidents } from "./accidents.ts";
+import { startCaller } from "./caller.ts";
+import { createFreezer } from "./freeze.ts";
+import { createSimGateway, type SimGateway } from "./gateway.ts";
+import type { Kit } from "./kit.ts";
+import type { Setting, WorkerSetting } from "./setting.ts";
+import { createSlot, type SlotOptions } from "./slot.ts";
+import { createStoreServer } from "./store-server.ts";
+import { tellOperation } from "./tell.ts";
+import type { SimWorker } from "./worker.ts";
+
+export interface WorldOptions {
+  readonly setting: Setting;
+  readonly allows: Allows;
+  readonly keepsTrace: boolean;
+}
+
+/** What became of one world. */
+export interface WorldEnd {
+  readonly violation: Violation | undefined;
+  /** Everything that befell it, by id: faults, accidents, jobs and what callers did. */
+  readonly struck: readonly string[];
+  /** The same, counted by kind. */
+  readonly counts: ReadonlyMap<string, number>;
+  readonly trace: Trace;
+  readonly simulatedMs: number;
+  readonly acts: number;
+}
+
+const DEPLOYMENT_ID = "5eed0000-0000-4000-8000-000000000000";
+
+/**
+ * How long after the last fault everything must have come to rest: twice the longest settling, the longest backoff, an
+ * inventory, and what a lost batch job is waited for.
+ */
+const LONGEST_REST_MS = 1_500_000;
+
+/** Lets one world run from its first process to its rest, or to the first broken promise. */
+export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): Promise<WorldEnd> {
+  const agenda = createAgenda();
+  const dice = createDice(setting.seed);
+  const trace = createTrace(agenda, keepsTrace);
+  const chaos = createChaos({
+    agenda,
+    dice,
+    trace,
+    odds: setting.odds,
+    endMs: setting.faultsEndMs,
+    allows,
+  });
+  const machines = new Map(
+    setting.machines.map(({ name, rate, offsetMs }) => [name, createMachine(agenda, name, rate, offsetMs)]),
+  );
+  const processes: SimProcess[] = [];
+  const suspended = new Set<string>();
+  const workers: SimWorker[] = [];
+  const clouds = new Map<string, Cloud>();
+  let busy = 0;
+
+  const watch = createWatch({
+    nowMs: () => agenda.nowMs,
+    ttlMs: setting.ttlMs,
+    core: () => server.core,
+    clouds: () => clouds.values(),
+    workers,
+    onViolation: ({ promise, words }) => trace.note("world", () => `BROKEN: ${promise}: ${words}`),
+  });
+  const onBroken = (error: unknown) => watch.report(Promised.NoSurprise, stackOf(error));
+  const server = createStoreServer({
+    agenda,
+    createCore: (isLocked) =>
+      setting.store === "sqlite"
+        ? createSqliteCore({ deploymentId: DEPLOYMENT_ID })
+        : createModelCore({ deploymentId: DEPLOYMENT_ID, isLocked }),
+    onApplied(call, answer) {
+      if (keepsTrace) {
+        const { text, isTelling } = tellOperation(call, answer);
+        trace.note("store", () => text, isTelling);
+      }
+      watch.onApplied(call, answer);
+    },
+  });
+  for (const { target, rules } of setting.clouds) {
+    const onMade: Parameters<typeof createCloud>[0]["onMade"] = (job) => {
+      trace.note(target, () => `makes ${job.name}, which ${job.ending}`);
+      watch.onMade(job);
+    };
+    clouds.set(target, createCloud({ target, rules, agenda, dice, chaos, onMade }));
+  }
+
+  const kit: Kit = {
+    setting,
+    agenda,
+    dice,
+    chaos,
+    network: createNetwork(agenda, dice),
+    freezer: createFreezer({ agenda, chaos, ttlMs: setting.ttlMs }),
+    trace,
+    server,
+    clouds,
+    deploymentId: DEPLOYMENT_ID,
+    keyring: createKeyring([new Uint8Array(32)], createSeededEntropy(setting.seed)),
+    onBroken,
+    machine: machineOf,
+    process(machine, name) {
+      const number = processes.filter((process) => process.name.startsWith(`${name}/`)).length + 1;
+      const fullName = `${name}/${number}`;
+      const process = createProcess(agenda, machineOf(machine), fullName, dice.seedOf(fullName));
+      if (suspended.has(machine)) process.freeze();
+      processes.push(process);
+      return process;
+    },
+  };
+
+  function machineOf(name: string) {
+    const machine = machines.get(name);
+    if (machine === undefined) throw new Error(`there is no machine ${name}`);
+    return machine;
+  }
+
+  const slotParts: Pick<SlotOptions, "kit" | "onBegun" | "onEnded"> = {
+    kit,
+    onBegun: (worker) => void workers.push(worker),
+    onEnded: (worker) => void workers.splice(workers.indexOf(worker), 1),
+  };
+  const slots = setting.workers
+    .filter(({ name }) => allows(name))
+    .map((worker) => createSlot({ ...slotParts, setting: worker }));
+  for (const { setting } of slots) chaos.planned(setting.name, "workers");
+  const gateways: (SimGateway | undefined)[] = setting.gateways.map(({ name, machine }) =>
+    createSimGateway(kit, kit.process(machine, name), slots),
+  );
+
+  function crashGateway(index: number, restartAfterMs: number): void {
+    const which = setting.gateways[index];
+    if (which === undefined) return;
+    gateways[index]?.process.kill();
+    gateways[index] = undefined;
+    agenda.at(agenda.nowMs + restartAfterMs, () => {
+      gateways[index] = createSimGateway(kit, kit.process(which.machine, which.name), slots);
+    });
+  }
+
+  function startTwin(of: WorkerSetting): () => void {
+    const machine = setting.machines.find(({ name }) => name !== of.machine)?.name ?? of.machine;
+    const twin = createSlot({ ...slotParts, setting: of, machine });
+    twin.start();
+    return () => twin.close();
+  }
+
+  function suspend(machine: string): void {
+    if (suspended.has(machine)) return;
+    suspended.add(machine);
+    machineOf(machine).suspend();
+    for (const process of processes) if (process.machine.name === machine) process.freeze();
+  }
+
+  function resume(machine: string): void {
+    if (!suspended.delete(machine)) return;
+    machineOf(machine).resume();
+    for (const process of processes) if (process.machine.name === machine) process.thaw();
+  }
+
+  for (const slot of slots) agenda.at(dice.next("starts") * 1_000, slot.start);
+  for (const plan of setting.jobs) {
+    startCaller({
+      kit,
+      plan,
+      gateway: () => gateways[plan.gateway],
+      told: watch.told,
+      allows,
+      onBusy(by) {
+        busy += by;
+      },
+    });
+  }
+  const accidentsEndMs = planAccidents({
+    kit,
+    slots,
+    allows,
+    suspend,
+    resume,
+    startTwin,
+    crashGateway,
+  });
+  const calmMs = Math.max(setting.faultsEndMs, accidentsEndMs);
+
+  const isOver = () =>
+    watch.violation !== undefined ||
+    (busy === 0 && agenda.nowMs > calmMs && watch.unfinished() === undefined);
+  const onUnhandled = (error: unknown) => onBroken(error);
+  process.on("unhandledRejection", onUnhandled);
+  try {
+    await agenda.run(calmMs + LONGEST_REST_MS, isOver);
+    watch.conclude();
+  } finally {
+    process.off("unhandledRejection", onUnhandled);
+    for (const each of processes) each.kill();
+    server.core.close();
+  }
+  return {
+    violation: watch.violation,
+    struck: chaos.struck,
+    counts: chaos.counts,
+    trace,
+    simulatedMs: agenda.nowMs,
+    acts: agenda.acts,
+  };
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
