@@ -13,6 +13,7 @@ import { createUpkeep } from "./upkeep.ts";
 export interface EngineOptions {
   readonly settings: Pick<
     WorkerSettings,
+    | "ORPHAN_POLICY"
     | "SETTLE_SECONDS"
     | "WORKER_ADVERTISE_URL"
     | "WORKER_MAX_ACTIVE_JOBS"

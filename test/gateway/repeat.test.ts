@@ -258,7 +258,7 @@ describe("a kept connection that the worker closes as the next call arrives", ()
 describe("readiness", () => {
   it("a tenant's calls stay on one worker while it lives, and come back to it", async () => {
     const workers = await Promise.all(NAMES.map((name) => startUpstream(name, { routes: probeRoutes })));
-    const under = await startGateway(workers);
+    const under = await startGateway(workers, { healthIntervalMs: 200 });
     const tenant = tenantOf("worker-2", NAMES);
     const client = connectClient(under.url, tenant);
     for (let i = 0; i < 10; i++) await client.unary({ text: "x" });
@@ -292,7 +292,8 @@ describe("readiness", () => {
     await once(worker, "listening");
     const { port } = worker.address() as { port: number };
     const under = await startGateway([{ name: "w", url: new URL(`http://127.0.0.1:${port}`) }], {
-      healthIntervalMs: 50,
+      // A probe that came too late would count as the third.
+      healthIntervalMs: 250,
     });
     answers = [500, 500, 200, 500, 500];
     const before = probes;

@@ -10,7 +10,15 @@ import type { GatewayOptions } from "#pkg/gateway/index.ts";
 import { type MetadataDouble, Mood, startMetadataDouble } from "#test/clouds/metadata/metadata-double.ts";
 import { type GuardedWorker, startGuardedWorker } from "./guarded-worker.ts";
 import { createSelfSigned } from "./self-signed.ts";
-import { type GatewayUnderTest, http2Session, later, startGateway, tenantOf, until } from "./support.ts";
+import {
+  type GatewayUnderTest,
+  http2Session,
+  later,
+  startGateway,
+  startGatewayAtOnce,
+  tenantOf,
+  until,
+} from "./support.ts";
 
 const RPC = "/jennah.probe.v1.ProbeService/Unary";
 const NAMES = ["worker-1", "worker-2"];
@@ -36,17 +44,18 @@ async function guarded(metadata: MetadataDouble, ...names: string[]): Promise<Gu
   return Promise.all(names.map(async (name) => later(await startGuardedWorker(name, metadata))));
 }
 
-function startAsking(metadata: MetadataDouble, workers: readonly GuardedWorker[], more = {}) {
-  const asking: Partial<GatewayOptions> = { workerAuth: "google-id-token", metadataHost: metadata.host };
-  return startGateway(workers, { ...asking, ...more });
+const asking = ({ host }: MetadataDouble): Partial<GatewayOptions> => ({
+  workerAuth: "google-id-token",
+  metadataHost: host,
+});
+
+/** Calls may come before the workers are ready, if ever they are. */
+function startAsking(metadata: MetadataDouble, workers: readonly GuardedWorker[]) {
+  return startGatewayAtOnce(workers, { ...asking(metadata), healthIntervalMs: 100 });
 }
 
-/** The same, once calls go to all workers: on a busy machine a first probe may come too late. */
-async function startServing(metadata: MetadataDouble, workers: readonly GuardedWorker[], more = {}) {
-  const under = await startAsking(metadata, workers, more);
-  for (const { name } of workers)
-    await under.logged(({ msg, worker }) => msg === "worker is ready" && worker === name);
-  return under;
+function startServing(metadata: MetadataDouble, workers: readonly GuardedWorker[], more = {}) {
+  return startGateway(workers, { ...asking(metadata), ...more });
 }
 
 function post(url: string, headers: Record<string, string> = {}): Promise<Response> {
@@ -186,7 +195,7 @@ describe("workers that ask for an ID token", () => {
     const isFaulty = (jwt: string | undefined, audience: string) =>
       revoked.has(jwt ?? "") ? "revoked" : metadata.faultOf(jwt, audience);
     const worker = later(await startGuardedWorker("worker-1", { faultOf: isFaulty }));
-    await startServing(metadata, [worker]);
+    await startServing(metadata, [worker], { healthIntervalMs: 100 });
     revoked.add(metadata.tokens[0] ?? "");
     const asked = metadata.asked.length;
     await metadata.untilAsked(asked + 1);
@@ -215,7 +224,6 @@ describe("workers that ask for nothing", () => {
   it("get no token, and no credential that a caller meant for the gateway's own front door", async () => {
     const worker = later(await startGuardedWorker("worker-1", { faultOf: () => undefined }));
     const under = await startGateway([worker]);
-    await under.logged(({ msg }) => msg === "worker is ready");
     await post(under.url, {
       "X-Serverless-Authorization": "Bearer for-the-gateway",
       authorization: "Basic x",
