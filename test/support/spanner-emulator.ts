@@ -60,16 +60,18 @@ export interface SpannerEmulator {
   createDatabase(schema: readonly string[] | "migrated"): Promise<string>;
   /** The statements that a database's schema is made of, as the emulator tells them. */
   schemaOf(database: string): Promise<readonly string[]>;
+  /** To the emulator's process: SIGSTOP has it stand still with all that asks it, SIGCONT go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void;
   stop(): Promise<void>;
 }
 
 /** Runs the emulator until standard input ends, as it also does when the tests die: nothing of them stays behind. */
-const UNTIL_TOLD = '"$0" --host_port 127.0.0.1:0 & read -r _; kill -9 $!; wait';
+const UNTIL_TOLD = '"$0" --host_port 127.0.0.1:0 & echo "Process: $!" >&2; read -r _; kill -9 $!; wait';
 
 /** Starts an emulator of its own on a free port, and points every client of this process at it. */
 async function startSpannerEmulator(program: string): Promise<SpannerEmulator> {
   const child = spawn("sh", ["-c", UNTIL_TOLD, program], { stdio: ["pipe", "ignore", "pipe"] });
-  const host = await addressOf(child);
+  const { pid, host } = await addressOf(child);
   process.env.SPANNER_EMULATOR_HOST = host;
   const options = clientOptions(PROJECT);
   const instances = new v1.InstanceAdminClient(options);
@@ -106,6 +108,7 @@ async function startSpannerEmulator(program: string): Promise<SpannerEmulator> {
       });
       return statements ?? [];
     },
+    signal: (signal) => void process.kill(pid, signal),
     async stop() {
       await Promise.all([instances.close(), databases.close()]);
       const exited = once(child, "exit");
@@ -132,15 +135,17 @@ export function spannerStoreOf(database: string, changes: Partial<SpannerStoreOp
   return createSpannerStore({ ...storeOptions(database), ...changes });
 }
 
-/** It says on standard error where it listens. */
-async function addressOf(child: ChildProcess): Promise<string> {
+/** Standard error says which process it is, and then where it listens. */
+async function addressOf(child: ChildProcess): Promise<{ readonly pid: number; readonly host: string }> {
   const output = child.stderr;
   if (output === null) throw new Error("the emulator's output is piped, so it is there");
   const lines = createInterface({ input: output });
+  let pid = 0;
   try {
     for await (const line of lines) {
+      pid = Number(/^Process: (\d+)$/.exec(line)?.[1] ?? pid);
       const [, host] = /Server address: (\S+)/.exec(line) ?? [];
-      if (host !== undefined) return host;
+      if (host !== undefined && pid !== 0) return { pid, host };
     }
   } finally {
     output.resume();
