@@ -65,7 +65,8 @@ async function thaw(child: ChildProcess): Promise<unknown> {
   return line === undefined ? undefined : JSON.parse(line);
 }
 
-describe("launchers killed at random, many at once", () => {
+// They start a hundred processes, which takes a busy machine its time.
+describe("launchers killed at random, many at once", { timeout: 60_000 }, () => {
   test("each of 30 attempts runs exactly once, and none is lost", async () => {
     const requests = Array.from({ length: 30 }, () => onceLine());
     const dice = createSeededEntropy(7);
