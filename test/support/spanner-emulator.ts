@@ -20,13 +20,12 @@ const IN_SDK = join("cloud_spanner_emulator", "emulator_main");
 
 /**
  * Tests that need an emulator: one is started for all that `define` defines, and stopped after them. On a machine without
- * one they are skipped, and the output says so: the summary counts skipped tests and does not name them.
+ * one they are skipped, and the summary says so.
  */
 export function describeOnSpanner(title: string, define: (emulator: () => SpannerEmulator) => void): void {
   const program = findSpannerEmulator();
   if (program === undefined) {
     it.skip(`${title} (${NO_EMULATOR})`);
-    process.stdout.write(`${title}: ${NO_EMULATOR}\n`);
     return;
   }
   describe(title, () => {
