@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { ExitCode, errorMessage, StartupError, UnavailableError } from "#pkg/errors/index.ts";
+import { STORE_REFUSED } from "#pkg/store/job-store.ts";
 
 /** The status codes of gRPC that mean something here. */
 const Code = {
@@ -40,6 +41,9 @@ const WORDS: ReadonlyMap<number, string> = new Map([
   [Code.Unavailable, "Spanner cannot be reached"],
   [Code.Unauthenticated, "the credentials were not accepted"],
 ]);
+
+/** With these Spanner did answer: what is wrong stays so until an operator mends it. */
+const REFUSALS = new Set<number>([Code.NotFound, Code.PermissionDenied, Code.Unauthenticated]);
 
 /** After these a commit may have happened or not. */
 const DOUBTFUL = new Set<number>([
@@ -107,9 +111,10 @@ export function retryDelayMsOf(error: unknown): number | undefined {
 
 /** What a caller is told of an error of the client; other errors pass as they are. */
 export function faultOf(error: unknown): unknown {
-  if (isCredentialError(error)) return unavailable("there are no credentials", error);
+  if (isCredentialError(error)) return refused("there are no credentials", error);
   const words = WORDS.get(codeOf(error));
   if (words === undefined) return error;
+  if (REFUSALS.has(codeOf(error)) && !isSessionGone(error)) return refused(words, error);
   // Tenants read these words: the client's own, with addresses and names in them, are the cause and for the log.
   return unavailable(words, error, retryDelayMsOf(error));
 }
@@ -119,6 +124,10 @@ export function unavailable(words: string, cause?: unknown, retryAfterMs?: numbe
     cause,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
+}
+
+function refused(words: string, cause: unknown): UnavailableError {
+  return new UnavailableError(STORE_REFUSED, `the store does not answer: ${words}`, { cause });
 }
 
 /** The names of what is connected to, as Spanner writes them. */
