@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { createNotRunReporter } from "./test/support/not-run-reporter.ts";
 
 /** Bench and generated code hold no tests; everything else keeps `x.test.ts` beside `x.ts` or under `test/`. */
 export default defineConfig({
@@ -8,5 +9,6 @@ export default defineConfig({
     maxWorkers: 4,
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    reporters: ["default", createNotRunReporter((text) => void process.stdout.write(text))],
   },
 });

@@ -1,6 +1,7 @@
 import type { BatchProvider } from "#pkg/batch/index.ts";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
 import { ConfigError } from "#pkg/config/index.ts";
+import { InvariantError } from "#pkg/errors/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import type { WorkerSettings } from "#pkg/worker/index.ts";
 
@@ -18,9 +19,27 @@ export async function chooseProviders(
       const { createLocalProvider } = await import("#pkg/batch/local/index.ts");
       return [createLocalProvider({ workdir: settings.LOCAL_WORKDIR, ...tools })];
     }
+    case "gcp": {
+      const { createGcpProvider } = await import("#pkg/batch/gcp/index.ts");
+      return [
+        createGcpProvider({
+          projectId: given(settings.BATCH_PROJECT_ID, "BATCH_PROJECT_ID"),
+          region: given(settings.BATCH_REGION, "BATCH_REGION"),
+          endpoint: settings.BATCH_ENDPOINT,
+          serviceAccount: settings.BATCH_SERVICE_ACCOUNT,
+          ...tools,
+        }),
+      ];
+    }
     default:
       throw new ConfigError([
-        `BATCH_PROVIDER: the adapter for ${settings.BATCH_PROVIDER} is not in this release yet; local is`,
+        `BATCH_PROVIDER: the adapter for ${settings.BATCH_PROVIDER} is not in this release yet; gcp and local are`,
       ]);
   }
+}
+
+/** A setting that the table of settings requires for the provider that was chosen. */
+function given(value: string | undefined, name: string): string {
+  if (value === undefined) throw new InvariantError(`${name} was read as required`);
+  return value;
 }

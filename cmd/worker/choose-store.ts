@@ -18,9 +18,19 @@ export async function chooseStore(
       const { createSqliteStore } = await import("#pkg/store/sqlite/index.ts");
       return createSqliteStore({ path: settings.DB_PATH, ...tools });
     }
+    case "spanner": {
+      const { createSpannerStore } = await import("#pkg/store/spanner/index.ts");
+      // The settings are required where they are asked for.
+      const {
+        DB_PROJECT_ID: project = "",
+        DB_INSTANCE: instance = "",
+        DB_DATABASE: database = "",
+      } = settings;
+      return createSpannerStore({ project, instance, database, ...tools });
+    }
     default:
       throw new ConfigError([
-        `DB_PROVIDER: the adapter for ${settings.DB_PROVIDER} is not in this release yet; sqlite is`,
+        `DB_PROVIDER: the adapter for ${settings.DB_PROVIDER} is not in this release yet; spanner and sqlite are`,
       ]);
   }
 }

@@ -75,6 +75,8 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
   let status: number | undefined;
   let grpcStatus: string | undefined;
   let isOver = false;
+  /** Some visit was not refused: whatever became of later ones, what it asked for may have been done. */
+  let wasTaken = false;
   const guest: Guest = { workerLost };
   const timer = isUnary ? limits.clock.timer(limits.unaryTimeoutMs, onDeadline) : undefined;
 
@@ -118,17 +120,35 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
   function goOn(failure?: VisitFailure): void {
     const worker = plan.workers.find((each) => each.isReady && !visited.includes(each));
     if (worker === undefined) {
-      answer(unavailable(failure), failure?.cause);
+      answer(unavailable(wasTaken), failure?.cause);
       return;
     }
     visited.push(worker);
     guestOf = worker;
     worker.guests.add(guest);
+    const credential = worker.credential();
+    if (!(credential instanceof Promise)) {
+      send(worker, credential);
+      return;
+    }
+    // Meanwhile the call may have ended or gone on to another worker.
+    credential.then(
+      (given) => {
+        if (guestOf === worker) send(worker, given);
+      },
+      (cause) => {
+        if (guestOf === worker) failed({ wasRefused: true, resetCode: undefined, cause });
+      },
+    );
+  }
+
+  function send(worker: Worker, credential: string | undefined): void {
     const headers = requestHeaders(caller.rawHeaders, {
       authority: caller.authority,
       remoteAddress: caller.remoteAddress,
       requestId: plan.requestId,
       jobId: plan.jobId,
+      credential,
       keepsLength: !Buffer.isBuffer(body),
     });
     const outgoing = { method: caller.method, path: caller.target, headers, body };
@@ -174,6 +194,7 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
   function failed(failure: VisitFailure): void {
     if (isOver) return;
     leave();
+    wasTaken ||= !failure.wasRefused;
     if (status !== undefined) {
       finish(CallFault.Cut, failure.cause);
       caller.reset(failure.resetCode ?? ResetCode.InternalError);
@@ -184,7 +205,7 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
     const { wasRefused } = failure;
     const facts = { wasRefused, isRepeatable, isBodyKept, hasReplyBegun: false, visits: visited.length };
     if (mayRepeat(facts)) goOn(failure);
-    else answer(unavailable(failure), failure.cause);
+    else answer(unavailable(wasTaken), failure.cause);
   }
 
   function workerLost(): void {
@@ -241,14 +262,13 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
 /** HTTP/2 has none above, and HTTP/1.1 none with a meaning. */
 const MAX_STATUS = 599;
 
-function unavailable(failure: VisitFailure | undefined): ConnectError {
-  const error =
-    failure === undefined || failure.wasRefused
-      ? new UnavailableError("NO_WORKER_READY", "no worker can be reached; nothing was done")
-      : new UnavailableError(
-          "WORKER_LOST",
-          "the worker was lost before it answered; the call may have taken effect",
-        );
+function unavailable(wasTaken: boolean): ConnectError {
+  const error = wasTaken
+    ? new UnavailableError(
+        "WORKER_LOST",
+        "the worker was lost before it answered; the call may have taken effect",
+      )
+    : new UnavailableError("NO_WORKER_READY", "no worker can be reached; nothing was done");
   return toConnectError(error, "");
 }
 

@@ -11,11 +11,14 @@ import { type CallEnd, CallFault, type CallLimits, type CallPlan, carryCall } fr
 import { type Caller, ResetCode } from "./caller.ts";
 import { createHttp1Caller } from "./http1-caller.ts";
 import { createHttp2Caller } from "./http2-caller.ts";
+import { createIdTokens, type IdTokens } from "./id-tokens.ts";
+import { createMetadataServer } from "./metadata-server.ts";
 import { createMetrics } from "./metrics.ts";
 import { type OwnReply, ownReply, UnreadyReason } from "./own-routes.ts";
 import { createPooledEntropy } from "./pooled-entropy.ts";
 import { createProber } from "./prober.ts";
 import type { RpcTable } from "./rpc-table.ts";
+import { DEFAULT_METADATA_HOST, WorkerAuth } from "./settings.ts";
 import { createWorker, type Worker, type WorkerAddress } from "./workers.ts";
 
 export interface GatewayOptions {
@@ -35,6 +38,10 @@ export interface GatewayOptions {
   /** `MAX_REQUEST_BYTES`. */
   readonly maxRequestBytes: number;
   readonly limits?: Partial<PortLimits>;
+  /** What the workers' front doors ask for. Default: nothing. `WORKER_AUTH`. */
+  readonly workerAuth?: WorkerAuth;
+  /** Where ID tokens come from, host or host:port. Default: Google's own. `GCE_METADATA_HOST`. */
+  readonly metadataHost?: string;
   /** Where job ids and request ids come from. Default: the system's. */
   readonly entropy?: Entropy;
 }
@@ -48,7 +55,8 @@ export interface Gateway extends Service {
 export function createGateway(options: GatewayOptions): Gateway {
   const { clock, log, rpcs } = options;
   const entropy = createPooledEntropy(options.entropy ?? systemEntropy);
-  const workers = options.workers.map((address) => createWorker(address, clock));
+  const idTokens = idTokensOf(options);
+  const workers = options.workers.map((address) => createWorker(address, clock, idTokens));
   const byName = new Map(workers.map((worker) => [worker.name, worker]));
   const ring = createRing([...byName.keys()]);
   /** By the ring's own array, which it gives again for the same tenant. */
@@ -190,13 +198,19 @@ export function createGateway(options: GatewayOptions): Gateway {
     async stop() {
       await port.stop();
       await prober.stop();
-      await Promise.all(workers.map((worker) => worker.destroy()));
+      await Promise.all([...workers, ...(idTokens ? [idTokens] : [])].map((each) => each.destroy()));
     },
   });
   return Object.defineProperties(
     { address: () => port.address() } as Gateway,
     Object.getOwnPropertyDescriptors(service),
   );
+}
+
+function idTokensOf({ workerAuth, metadataHost, clock, log }: GatewayOptions): IdTokens | undefined {
+  if (workerAuth !== WorkerAuth.GoogleIdToken) return undefined;
+  const server = createMetadataServer(metadataHost ?? DEFAULT_METADATA_HOST, clock);
+  return createIdTokens({ clock, log, server });
 }
 
 function sendWhole(caller: Caller, status: number, headers: string[], body: Buffer): void {

@@ -18,6 +18,8 @@ const DROPPED_FROM_REQUEST = new Set([
   "x-forwarded-for",
   "x-forwarded-proto",
   "x-request-id",
+  // A caller's is for the front door that it came in by. Whoever serves behind the gateway is shown the gateway's own.
+  "x-serverless-authorization",
 ]);
 
 const DROPPED_FROM_REPLY = new Set([
@@ -30,6 +32,9 @@ const DROPPED_FROM_REPLY = new Set([
   "x-request-id",
 ]);
 
+/** Where Cloud Run's front door looks for an ID token first, so that `Authorization` stays the caller's. */
+export const SERVERLESS_AUTHORIZATION = "x-serverless-authorization";
+
 /** What only Jennah's own processes may say to each other. */
 const INTERNAL_PREFIX = "x-jennah-";
 
@@ -40,6 +45,8 @@ export interface RequestFacts {
   readonly remoteAddress: string | undefined;
   readonly requestId: string;
   readonly jobId: string;
+  /** The gateway's own credential for the worker's front door: `Bearer …`. Undefined where it asks for none. */
+  readonly credential: string | undefined;
   /** Whether a `Content-Length` stays true: the body is passed on as it comes. */
   readonly keepsLength: boolean;
 }
@@ -69,6 +76,7 @@ export function requestHeaders(raw: RawHeaders, facts: RequestFacts): string[] {
   headers.push("x-forwarded-host", facts.authority, "x-forwarded-proto", forwardedProto);
   if (forwardedFor !== undefined) headers.push("x-forwarded-for", forwardedFor);
   headers.push("x-request-id", facts.requestId, "x-jennah-job-id", facts.jobId);
+  if (facts.credential !== undefined) headers.push(SERVERLESS_AUTHORIZATION, facts.credential);
   return headers;
 }
 

@@ -9,7 +9,7 @@ const END_STREAM = 1;
 /** Sends a call over HTTP/2: the only way on which both sides can talk at once, and trailers come through. */
 export function visitHttp2(
   sessions: Http2Sessions,
-  authority: string,
+  { host: authority, protocol }: URL,
   clock: Clock,
   call: Outgoing,
   listener: VisitListener,
@@ -20,8 +20,9 @@ export function visitHttp2(
   let trailers: string[] | undefined;
   let cause: Error | undefined;
 
+  const scheme = protocol.slice(0, -1);
   const stream = entry.session.request(
-    [":method", call.method, ":path", call.path, ":authority", authority, ":scheme", "http", ...call.headers],
+    [":method", call.method, ":path", call.path, ":authority", authority, ":scheme", scheme, ...call.headers],
     { endStream: false },
   );
   entry.openStreams++;

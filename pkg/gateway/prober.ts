@@ -64,8 +64,10 @@ function probeLoop(worker: Worker, options: ProberOptions): { service: Service; 
 
   function failed(error: unknown): void {
     failures++;
-    if (!worker.isReady || failures < FAILURES_TO_UNREADY) return;
+    // Told once, also of a worker that never was ready: what its front door answers is nowhere else to be seen.
+    if (failures !== FAILURES_TO_UNREADY) return;
     log.warn({ worker: worker.name, err: error, calls: worker.guests.size }, "worker is not ready");
+    if (!worker.isReady) return;
     worker.setReady(false);
     options.onChange?.(worker);
   }

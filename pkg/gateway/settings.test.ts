@@ -24,6 +24,8 @@ describe("settings of the gateway", () => {
       host: "0.0.0.0",
       port: 8080,
       healthIntervalMs: 2000,
+      workerAuth: "none",
+      metadataHost: "metadata.google.internal",
       unaryTimeoutMs: 60_000,
       maxRequestBytes: 1_048_576,
       drainMs: 30_000,
@@ -33,13 +35,17 @@ describe("settings of the gateway", () => {
   });
 
   it("take a worker as name=url, url or bare host, split by commas or spaces", () => {
-    expect(workersOf("worker-1=http://h:9, http://b:7 10.0.0.1 host:99 [::1] w=c")).toEqual([
+    expect(
+      workersOf("worker-1=http://h:9, http://b:7 10.0.0.1 host:99 [::1] w=c s=https://d https://e.run.app"),
+    ).toEqual([
       "worker-1 http://h:9",
       "b:7 http://b:7",
       "10.0.0.1:8081 http://10.0.0.1:8081",
       "host:99 http://host:99",
       "[::1]:8081 http://[::1]:8081",
       "w http://c:8081",
+      "s https://d",
+      "e.run.app https://e.run.app",
     ]);
     expect(readGatewaySettings({ WORKER_IPS: "10.0.0.1" }).workers).toHaveLength(1);
   });
@@ -53,10 +59,30 @@ describe("settings of the gateway", () => {
     expect(readGatewaySettings({ ...URLS, K_SERVICE: "s" }).drainMs).toBe(8000);
   });
 
+  it("send tokens over https, and in the clear to loopback alone", () => {
+    const google = { WORKER_AUTH: "google-id-token" };
+    const fine = "https://a http://127.0.0.1:1 http://localhost:1 http://[::1]:1";
+    expect(readGatewaySettings({ ...google, WORKER_URLS: fine }).workerAuth).toBe("google-id-token");
+    for (const url of ["http://worker", "10.0.0.1", "http://127.0.0.1.example", "http://localhost.example"]) {
+      const faults = faultsOf({ ...google, WORKER_URLS: `https://a ${url}` });
+      expect(faults).toHaveLength(1);
+      expect(faults[0]).toMatch(/^WORKER_URLS: .* in the clear; write https$/);
+    }
+    expect(faultsOf({ ...URLS, WORKER_AUTH: "oauth" })[0]).toMatch(/^WORKER_AUTH: must be one of none, goo/);
+  });
+
+  it("take a metadata server as host or host:port", () => {
+    const hostOf = (host: string) => readGatewaySettings({ ...URLS, GCE_METADATA_HOST: host }).metadataHost;
+    for (const host of ["169.254.169.254:80", "metadata", "[::1]:1"]) expect(hostOf(host)).toBe(host);
+    for (const host of ["http://metadata", "metadata/x", "a@b", "a:b", "a?b"]) {
+      expect(faultsOf({ ...URLS, GCE_METADATA_HOST: host })[0]).toMatch(/^GCE_METADATA_HOST: must be a host/);
+    }
+  });
+
   it("tell all faults at once", () => {
     const faults = faultsOf({
       GATEWAY_PORT: "99999",
-      WORKER_URLS: "https://a ftp://b a=http://c a=http://d http://e/path",
+      WORKER_URLS: "gopher://a ftp://b a=http://c a=http://d http://e/path",
       LOG_LEVEL: "loud",
     });
     expect(faults.map((fault) => fault.split(":")[0])).toEqual([

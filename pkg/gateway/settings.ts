@@ -5,7 +5,9 @@ import {
   list,
   oneOf,
   optional,
+  type Reader,
   readSettings,
+  type SettingsOf,
   seconds,
   text,
   withDefault,
@@ -13,11 +15,22 @@ import {
 import { LogFormat, LogLevel } from "#pkg/log/index.ts";
 import type { WorkerAddress } from "./workers.ts";
 
+/** What a worker's front door asks of whoever calls. */
+export const WorkerAuth = {
+  /** Nothing: workers are reached over a network that only the gateway is on. */
+  None: "none",
+  /** An ID token of Google's for its origin, as a private Cloud Run service does. */
+  GoogleIdToken: "google-id-token",
+} as const;
+export type WorkerAuth = (typeof WorkerAuth)[keyof typeof WorkerAuth];
+
 /** What the environment says, resolved. */
 export interface GatewaySettings {
   readonly host: string;
   readonly port: number;
   readonly workers: readonly WorkerAddress[];
+  readonly workerAuth: WorkerAuth;
+  readonly metadataHost: string;
   readonly healthIntervalMs: number;
   readonly unaryTimeoutMs: number;
   readonly maxRequestBytes: number;
@@ -27,6 +40,7 @@ export interface GatewaySettings {
   readonly logFormat: LogFormat | undefined;
 }
 
+export const DEFAULT_METADATA_HOST = "metadata.google.internal";
 const DEFAULT_WORKER_PORT = 8081;
 const WORKER_NAME = /^[A-Za-z0-9[][A-Za-z0-9._:[\]-]{0,127}$/;
 
@@ -36,11 +50,13 @@ export function readGatewaySettings(env: Readonly<Record<string, string | undefi
   const port = withDefault(integer(0, 65_535), 8080);
   // Cloud Run says by PORT where it sends requests, whatever else is set.
   const portTable = onCloudRun && (env.PORT ?? "").trim() !== "" ? { PORT: port } : {};
-  const faults: string[] = [];
   const table = {
     GATEWAY_PORT: alias(port, "PORT"),
     GATEWAY_HOST: withDefault(text(), "0.0.0.0"),
     WORKER_URLS: alias(list(), "WORKER_IPS"),
+    WORKER_AUTH: withDefault(oneOf(...Object.values(WorkerAuth)), WorkerAuth.None),
+    // The name under which Google's own clients know it too.
+    GCE_METADATA_HOST: withDefault(text(), DEFAULT_METADATA_HOST),
     GATEWAY_HEALTH_INTERVAL_SECONDS: withDefault(seconds(0.05, 300), 2000),
     GATEWAY_UPSTREAM_TIMEOUT_SECONDS: withDefault(seconds(0.05, 3600), 60_000),
     MAX_REQUEST_BYTES: withDefault(integer(1024, 256 * 1024 * 1024), 1024 * 1024),
@@ -49,23 +65,29 @@ export function readGatewaySettings(env: Readonly<Record<string, string | undefi
     LOG_LEVEL: withDefault(oneOf(...Object.values(LogLevel)), LogLevel.Info),
     LOG_FORMAT: optional(oneOf(...Object.values(LogFormat))),
   };
-  const read = gather(faults, () => readSettings(table, env));
+  const faults: string[] = [];
+  const read: Partial<SettingsOf<typeof table>> = {};
+  for (const [name, reader] of Object.entries(table)) {
+    // One at a time, so that a fault in one does not keep what depends on others from being checked.
+    gather(faults, () => Object.assign(read, readSettings({ [name]: reader as Reader<unknown> }, env)));
+  }
   const cloudRun: { PORT?: number } = gather(faults, () => readSettings(portTable, env)) ?? {};
-  // Named even where another setting is at fault, so that one start tells them all.
-  const urls =
-    read?.WORKER_URLS ?? gather([], () => readSettings({ WORKER_URLS: table.WORKER_URLS }, env).WORKER_URLS);
-  const workers = urls === undefined ? [] : parseWorkers(urls, faults);
-  if (read === undefined || faults.length > 0) throw new ConfigError([...new Set(faults)]);
+  const workers = parseWorkers(read.WORKER_URLS ?? [], faults);
+  faults.push(...faultsBetween(read, workers));
+  if (faults.length > 0) throw new ConfigError([...new Set(faults)]);
+  const whole = read as SettingsOf<typeof table>;
   return {
-    host: read.GATEWAY_HOST,
-    port: cloudRun.PORT ?? read.GATEWAY_PORT,
+    host: whole.GATEWAY_HOST,
+    port: cloudRun.PORT ?? whole.GATEWAY_PORT,
     workers,
-    healthIntervalMs: read.GATEWAY_HEALTH_INTERVAL_SECONDS,
-    unaryTimeoutMs: read.GATEWAY_UPSTREAM_TIMEOUT_SECONDS,
-    maxRequestBytes: read.MAX_REQUEST_BYTES,
-    drainMs: read.DRAIN_SECONDS,
-    logLevel: read.LOG_LEVEL,
-    logFormat: read.LOG_FORMAT,
+    workerAuth: whole.WORKER_AUTH,
+    metadataHost: whole.GCE_METADATA_HOST,
+    healthIntervalMs: whole.GATEWAY_HEALTH_INTERVAL_SECONDS,
+    unaryTimeoutMs: whole.GATEWAY_UPSTREAM_TIMEOUT_SECONDS,
+    maxRequestBytes: whole.MAX_REQUEST_BYTES,
+    drainMs: whole.DRAIN_SECONDS,
+    logLevel: whole.LOG_LEVEL,
+    logFormat: whole.LOG_FORMAT,
   };
 }
 
@@ -79,13 +101,38 @@ function gather<T>(faults: string[], read: () => T): T | undefined {
   }
 }
 
+function faultsBetween(
+  read: { readonly WORKER_AUTH?: WorkerAuth; readonly GCE_METADATA_HOST?: string },
+  workers: readonly WorkerAddress[],
+): string[] {
+  const faults: string[] = [];
+  const { WORKER_AUTH: auth, GCE_METADATA_HOST: host } = read;
+  if (host !== undefined && (/[/?#@\\]/.test(host) || URL.parse(`http://${host}`) === null)) {
+    faults.push(`GCE_METADATA_HOST: must be a host or host:port, not ${JSON.stringify(host)}`);
+  }
+  if (auth !== WorkerAuth.GoogleIdToken) return faults;
+  // Who reads the token on its way can call the worker with it for as long as it lasts.
+  for (const { url } of workers.filter((worker) => !isSafeForTokens(worker.url))) {
+    faults.push(
+      `WORKER_URLS: WORKER_AUTH=${auth} sends a token, and ${url.origin} would get it in the clear; write https`,
+    );
+  }
+  return faults;
+}
+
+function isSafeForTokens({ protocol, hostname }: URL): boolean {
+  return protocol === "https:" || /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
 function parseWorkers(items: readonly string[], faults: string[]): WorkerAddress[] {
   const workers = new Map<string, WorkerAddress>();
   for (const item of items) {
     const parsed = parseWorker(item);
     const said = JSON.stringify(item);
     if (parsed === undefined) {
-      faults.push(`WORKER_URLS: ${said} is no worker; write name=http://host:port, http://host:port or host`);
+      faults.push(
+        `WORKER_URLS: ${said} is no worker; write name=https://host, name=http://host:port, http://host:port or host`,
+      );
     } else if (workers.has(parsed.name)) {
       faults.push(
         `WORKER_URLS: the name ${JSON.stringify(parsed.name)} stands for two workers, ${said} among them`,
@@ -100,7 +147,7 @@ function parseWorker(item: string): WorkerAddress | undefined {
   const [, givenName, address = item] = /^([^=/]*)=(.*)$/.exec(item) ?? [];
   const hasScheme = address.includes("://");
   const url = URL.parse(hasScheme ? address : `http://${address}`);
-  if (url === null || url.protocol !== "http:" || url.hostname === "") return undefined;
+  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") return undefined;
   const isOrigin =
     url.pathname === "/" &&
     url.search === "" &&

@@ -8,7 +8,7 @@
  */
 export { checkUpdates } from "./check-updates.ts";
 export { createGatheredStore } from "./gathered-store.ts";
-export type { JobStore, StoreCapabilities, StoreMeta } from "./job-store.ts";
+export { type JobStore, STORE_REFUSED, type StoreCapabilities, type StoreMeta } from "./job-store.ts";
 export type {
   ClaimRequest,
   DeadTerms,

@@ -21,6 +21,12 @@ export interface StoreCapabilities {
   readonly maxGroup: number;
 }
 
+/**
+ * The `reason` of an `UnavailableError` where the database does answer, and turns the worker away: no permission, no
+ * credentials, no such database. Only an operator can mend that.
+ */
+export const STORE_REFUSED = "STORE_REFUSED";
+
 /** What the deployment remembers of itself. */
 export interface StoreMeta {
   /** A UUID made by the first migration. */

@@ -91,8 +91,10 @@ export interface DeadTerms {
  */
 export interface ClaimRequest {
   readonly claimer: Owner;
+  /** Those that the claimer serves, each once. */
   readonly targets: readonly string[];
   readonly level: number;
+  /** Each worker once: one range names all of its terms that are over. */
   readonly dead: readonly DeadTerms[];
   /** Every target that some live worker serves, as last read. */
   readonly livingTargets: readonly string[];

@@ -5,5 +5,5 @@
  * It promises that slow is not dead (a call that fails changes nothing) and that missing is not failed (a batch job
  * counts as lost only after several misses and a minimum age). It leaves to `dispatch` what an observation means.
  */
-export { createInventory, type InventoryOptions } from "./inventory.ts";
+export { createInventory, type InventoryOptions, OrphanPolicy } from "./inventory.ts";
 export { createTracker, type TrackedItem, type Tracker, type TrackerOptions } from "./tracker.ts";

@@ -1,7 +1,7 @@
 import { type BatchProvider, type CallBudget, hasEnded, type InventoryItem } from "#pkg/batch/index.ts";
 import { type Clock, type Entropy, withTimeout } from "#pkg/clock/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
-import { isTerminal, parseBatchJobId } from "#pkg/job/index.ts";
+import { isTerminal, type Job, JobStatus, parseBatchJobId } from "#pkg/job/index.ts";
 import { createLoop, type Service } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import type { JobLookup, JobStore } from "#pkg/store/index.ts";
@@ -15,16 +15,28 @@ export interface InventoryOptions {
   readonly targets: readonly { readonly provider: BatchProvider; readonly budget: CallBudget }[];
   /** Whether it falls to this worker to look at a target now; one worker each is enough. */
   readonly isMine: (target: string) => boolean;
+  /** What is done about batch jobs of the deployment that no row knows. `ORPHAN_POLICY`. Default `report`. */
+  readonly orphanPolicy?: OrphanPolicy;
+  /**
+   * Told of a job whose row is PENDING although the cloud has the batch job of its attempt, so that its owner asks the cloud
+   * now and adopts it. A hint.
+   */
+  readonly onPending?: (job: Job) => void;
   /** Between two inventories; milliseconds. Default 10 minutes. */
   readonly intervalMs?: number;
 }
+
+/** `report`: they are told of and left alone. `cancel`: they are told to end. */
+export const OrphanPolicy = { Report: "report", Cancel: "cancel" } as const;
+export type OrphanPolicy = (typeof OrphanPolicy)[keyof typeof OrphanPolicy];
 
 const INTERVAL_MS = 600_000;
 const CALL_TIMEOUT_MS = 60_000;
 
 /**
  * Terminates batch jobs of this deployment that run although their job is terminal, is at a later attempt, or was deleted.
- * Those that no row knows are told of and left alone: the row may be of a store that was restored from a backup.
+ * Those that no row knows are told of, and left alone unless the operator wants them ended: the row may be of a store that
+ * was restored from a backup. A PENDING row whose batch job is there is its owner's to adopt.
  */
 export function createInventory(options: InventoryOptions): Service {
   const { store, clock, entropy, log, deploymentId } = options;
@@ -52,24 +64,37 @@ export function createInventory(options: InventoryOptions): Service {
     });
     const lookups = await store.lookUpJobs(named.map(({ jobId }) => jobId));
     for (const [index, { jobId, attempt, batchJobId }] of named.entries()) {
-      const lookup = lookups[index];
+      const lookup = lookups[index] ?? { kind: "unknown" };
       const fields = { job_id: jobId, attempt, batch_job_id: batchJobId, target: provider.target };
-      if (lookup === undefined || lookup.kind === "unknown") {
-        log.warn(fields, "a batch job runs that no row knows");
-        continue;
-      }
-      if (!isStray(lookup, attempt)) continue;
-      await budget.take(stopping);
-      const late = () => new UnavailableError("PROVIDER_TIMEOUT", "the provider did not answer in time");
-      await withTimeout(
-        clock,
-        CALL_TIMEOUT_MS,
-        late,
-        (signal) => provider.terminate(batchJobId, signal),
-        stopping,
+      if (isUnclaimed(lookup, attempt)) options.onPending?.(lookup.job);
+      const isOrphan = lookup.kind === "unknown";
+      if (isOrphan) log.warn(fields, "a batch job runs that no row knows");
+      if (!(isOrphan ? options.orphanPolicy === OrphanPolicy.Cancel : isStray(lookup, attempt))) continue;
+      await terminate(provider, batchJobId, budget, stopping);
+      log.warn(
+        fields,
+        isOrphan
+          ? "a batch job that no row knows was told to end"
+          : "a batch job ran on after its job was over, and was told to end",
       );
-      log.warn(fields, "a batch job ran on after its job was over, and was told to end");
     }
+  }
+
+  async function terminate(
+    provider: BatchProvider,
+    batchJobId: string,
+    budget: CallBudget,
+    stopping: AbortSignal,
+  ): Promise<void> {
+    await budget.take(stopping);
+    const late = () => new UnavailableError("PROVIDER_TIMEOUT", "the provider did not answer in time");
+    await withTimeout(
+      clock,
+      CALL_TIMEOUT_MS,
+      late,
+      (signal) => provider.terminate(batchJobId, signal),
+      stopping,
+    );
   }
 
   const intervalMs = options.intervalMs ?? INTERVAL_MS;
@@ -87,4 +112,14 @@ export function createInventory(options: InventoryOptions): Service {
 export function isStray(lookup: JobLookup, attempt: number): boolean {
   if (lookup.kind === "tombstone") return true;
   return lookup.kind === "present" && (isTerminal(lookup.job.status) || attempt < lookup.job.attempt);
+}
+
+/** Whether the cloud has the batch job of this attempt, which the row does not know yet. */
+function isUnclaimed(
+  lookup: JobLookup,
+  attempt: number,
+): lookup is Extract<JobLookup, { readonly kind: "present" }> {
+  return (
+    lookup.kind === "present" && lookup.job.status === JobStatus.Pending && lookup.job.attempt === attempt
+  );
 }

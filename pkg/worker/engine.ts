@@ -13,6 +13,7 @@ import { createUpkeep } from "./upkeep.ts";
 export interface EngineOptions {
   readonly settings: Pick<
     WorkerSettings,
+    | "ORPHAN_POLICY"
     | "SETTLE_SECONDS"
     | "WORKER_ADVERTISE_URL"
     | "WORKER_MAX_ACTIVE_JOBS"
@@ -113,6 +114,9 @@ export function createEngine(
     targets,
     // One is enough; which one matters not, as long as the live ones agree.
     isMine: (target) => liveWorkersOf(target)[0] === options.workerId,
+    orphanPolicy: settings.ORPHAN_POLICY,
+    // Where another worker owns it, that one asks the cloud by itself.
+    onPending: (job) => dispatcher.requested(job),
   });
 
   return {

@@ -1,12 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { createManualClock } from "#pkg/clock/index.ts";
+import { UnavailableError } from "#pkg/errors/index.ts";
+import { STORE_REFUSED } from "#pkg/store/index.ts";
 import { createReadiness, type ReadinessSources } from "./readiness.ts";
+
+const away = new UnavailableError("STORE_UNAVAILABLE", "down");
 
 function readiness(changes: Partial<ReadinessSources> = {}) {
   const clock = createManualClock();
   const check = createReadiness({
     clock,
-    isStarted: () => true,
+    waitsFor: () => undefined,
     isDraining: () => false,
     owner: () => ({ workerId: "w", term: 1 }),
     ping: async () => undefined,
@@ -21,10 +25,14 @@ describe("a worker", () => {
   });
 
   it.each<[string, Partial<ReadinessSources>]>([
-    ["STARTING", { isStarted: () => false, owner: () => undefined }],
-    ["DRAINING", { isDraining: () => true, isStarted: () => false }],
+    ["STARTING", { waitsFor: () => "STARTING", owner: () => undefined }],
+    ["OPENING_STORE", { waitsFor: () => "OPENING_STORE", ping: () => Promise.reject(away) }],
+    ["CHECKING_PROVIDER", { waitsFor: () => "CHECKING_PROVIDER", owner: () => undefined }],
+    ["DRAINING", { isDraining: () => true, waitsFor: () => "STARTING" }],
     ["TERM_NOT_HELD", { owner: () => undefined }],
-    ["STORE_UNREACHABLE", { ping: () => Promise.reject(new Error("down")) }],
+    ["STORE_UNREACHABLE", { ping: () => Promise.reject(away) }],
+    ["STORE_REFUSES", { ping: () => Promise.reject(new UnavailableError(STORE_REFUSED, "no permission")) }],
+    ["STORE_REFUSES", { ping: () => Promise.reject(new Error("no such table")) }],
   ])("that is not ready says %s", async (reason, changes) => {
     expect(await readiness(changes).check()).toEqual({ ready: false, reason });
   });

@@ -25,6 +25,7 @@ describe("the worker's settings", () => {
       WORKER_CLAIM_INTERVAL_SECONDS: 5_000,
       WORKER_MAX_ACTIVE_JOBS: 20_000,
       ALLOWED_SERVICE_ACCOUNTS: [],
+      ORPHAN_POLICY: "report",
       DB_PATH: ".jennah/jennah.db",
       SUBMIT_WAIT_SECONDS: 10_000,
       SETTLE_SECONDS: 60_000,

@@ -17,6 +17,7 @@ import {
 } from "#pkg/config/index.ts";
 import { secretsKey } from "#pkg/job/index.ts";
 import { LogFormat, LogLevel } from "#pkg/log/index.ts";
+import { OrphanPolicy } from "#pkg/tracking/index.ts";
 import { isClearOnlyOnLoopback, isLoopbackAddress } from "./loopback.ts";
 import { cloudRunName, workerIdFault } from "./worker-id.ts";
 
@@ -58,6 +59,7 @@ function settingsTable(env: Env, isTerminal: boolean) {
     BATCH_ENDPOINT: optional(checked(text(), endpointFault)),
     BATCH_SERVICE_ACCOUNT: withDefault(text(), ""),
     ALLOWED_SERVICE_ACCOUNTS: withDefault(list(), []),
+    ORPHAN_POLICY: withDefault(oneOf(OrphanPolicy.Report, OrphanPolicy.Cancel), OrphanPolicy.Report),
 
     DB_PROVIDER: oneOf("sqlite", "postgres", "spanner", "dynamodb"),
     DB_PATH: withDefault(text(), ".jennah/jennah.db"),

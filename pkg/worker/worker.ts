@@ -48,6 +48,7 @@ export function createWorker(options: WorkerOptions): Worker {
   started.promise.catch(() => undefined);
   let engine: Engine | undefined;
   let api: Api | undefined;
+  let waitsFor: NotReady | undefined = NotReady.Starting;
   const undo: (() => Promise<void>)[] = [];
 
   const metrics = createMetrics({
@@ -56,7 +57,7 @@ export function createWorker(options: WorkerOptions): Worker {
   });
   const readiness = createReadiness({
     clock,
-    isStarted: () => api !== undefined,
+    waitsFor: () => waitsFor,
     isDraining: () => draining.signal.aborted,
     owner: () => engine?.ownership.owner,
     ping: () => store.ping(),
@@ -108,12 +109,16 @@ export function createWorker(options: WorkerOptions): Worker {
       metrics.start();
       // First, so that a taken port is found out before anything else is touched, and probes are answered meanwhile.
       await begin(port);
+      waitsFor = NotReady.OpeningStore;
       const foundation = await openStore();
+      waitsFor = NotReady.CheckingProvider;
       for (const provider of providers) await begin(provider);
+      waitsFor = NotReady.Starting;
       engine = options.createEngine(foundation);
       engine.ended.catch(ended.reject);
       await begin(engine.service);
       api = createApi(foundation, engine);
+      waitsFor = undefined;
       started.resolve();
       log.info({}, `Worker listening on ${settings.WORKER_HOST}:${port.address().port}`);
     },

@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "#pkg/clock/index.ts";
+import type { JobStore } from "#pkg/store/index.ts";
 import { eventually, type NodeProcess, startNode } from "#test/support/node-process.ts";
 import { freePorts } from "#test/support/ports.ts";
+import { type Backend, type OpenStore, SQLITE_AND_LOCAL } from "./backends.ts";
 
 /** TTL and claim interval of every cluster under test; milliseconds. */
 export const TTL_MS = 3_000;
@@ -40,6 +42,8 @@ export interface Answer<T> {
 }
 
 export interface ClusterOptions {
+  /** Default: sqlite + local. */
+  readonly backend?: Omit<Backend, "name">;
   readonly workers?: number;
   /** Settings of every worker. */
   readonly env?: Readonly<Record<string, string>>;
@@ -48,10 +52,15 @@ export interface ClusterOptions {
   readonly gatewayEnv?: Readonly<Record<string, string>>;
 }
 
-/** A gateway and workers as real processes, over one SQLite file and one work folder of their own. */
+/** A gateway and workers as real processes, over rows and a folder of their own. */
 export interface Cluster {
   readonly folder: string;
-  readonly dbPath: string;
+  /** The rows, by a handle of the test's own. */
+  readonly store: JobStore;
+  /** Freezes a worker without keeping anybody else from writing rows. */
+  freeze(worker: NodeProcess): Promise<void>;
+  /** Lets nobody write rows for as long as `act` takes. */
+  whileBlocked: OpenStore["whileBlocked"];
   readonly gatewayUrl: string;
   readonly gateway: NodeProcess;
   worker(name: string): NodeProcess;
@@ -90,7 +99,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const ports = new Map(names.map((name, index) => [name, workerPorts[index] ?? 0]));
   const processes = new Map<string, NodeProcess>();
   const all: NodeProcess[] = [];
-  const dbPath = join(folder, "jennah.db");
+  const { backend = SQLITE_AND_LOCAL } = options;
+  const rows = await backend.store.open(folder);
   const gatewayUrl = `http://127.0.0.1:${gatewayPort}`;
   const urlOf = (name: string) => `http://127.0.0.1:${ports.get(name)}`;
 
@@ -107,10 +117,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       WORKER_PORT: String(ports.get(name)),
       WORKER_LEASE_TTL_SECONDS: String(TTL_MS / 1000),
       WORKER_CLAIM_INTERVAL_SECONDS: String(CLAIM_INTERVAL_MS / 1000),
-      BATCH_PROVIDER: "local",
-      DB_PROVIDER: "sqlite",
-      DB_PATH: dbPath,
-      LOCAL_WORKDIR: join(folder, "local"),
+      ...backend.batchEnv(folder),
+      ...rows.env,
       ...options.env,
       ...options.workerEnv?.[name],
       ...env,
@@ -152,7 +160,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
   const cluster: Cluster = {
     folder,
-    dbPath,
+    store: rows.handle,
+    freeze: rows.freeze,
+    whileBlocked: rows.whileBlocked,
     gatewayUrl,
     workerNames: names,
     urlOf,
@@ -194,14 +204,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       return text.split("\n").filter((line) => line !== "");
     },
     async stop() {
-      await Promise.all(all.map((each) => each.kill()));
+      await Promise.all([...all.map((each) => each.kill()), rows.handle.stop()]);
       await endJobs(folder);
       await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };
   try {
     await Promise.all(names.map((name) => startWorker(name)));
-    await startGateway();
+    await Promise.all([startGateway(), rows.handle.start()]);
   } catch (error) {
     await cluster.stop();
     throw error;

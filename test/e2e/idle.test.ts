@@ -1,9 +1,8 @@
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, expect, it } from "vitest";
-import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
+import { systemClock } from "#pkg/clock/index.ts";
 import { CreatePhase, JobStatus } from "#pkg/job/index.ts";
-import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
-import { createSqliteStore } from "#pkg/store/sqlite/index.ts";
 import { newJob } from "#test/support/new-job.ts";
 import { eventually } from "#test/support/node-process.ts";
 import { type Cluster, startCluster, TTL_MS } from "./cluster.ts";
@@ -20,16 +19,13 @@ it("with 20,000 finished and 5,000 running rows an idle cluster writes O(workers
   annotate,
 }) => {
   cluster = await startCluster();
-  const db = new DatabaseSync(cluster.dbPath, { readOnly: true });
+  const db = new DatabaseSync(join(cluster.folder, "jennah.db"), { readOnly: true });
   const target = String(
     db.prepare("SELECT json_extract(targets, '$[0]') AS target FROM workers LIMIT 1").get()?.target,
   );
-  const log = createLogger({ level: LogLevel.Silent, format: LogFormat.Json });
-  const store = createSqliteStore({ path: cluster.dbPath, clock: systemClock, entropy: systemEntropy, log });
-  await store.start();
   for (let made = 0; made < FINISHED + RUNNING; made += GROUP) {
     const isFinished = made < FINISHED;
-    await store.insertJobs(
+    await cluster.store.insertJobs(
       Array.from({ length: GROUP }, (_, index) =>
         newJob({
           tenantId: `tenant-${index % 20}`,
@@ -41,7 +37,6 @@ it("with 20,000 finished and 5,000 running rows an idle cluster writes O(workers
       ),
     );
   }
-  await store.stop();
   const unowned = db.prepare("SELECT count(*) AS n FROM jobs WHERE owner_id IS NULL");
   await eventually(
     () => unowned.get()?.n,

@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { request as http1Request } from "node:http";
+import { request as http1Request, type IncomingMessage } from "node:http";
 import { constants } from "node:http2";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "#pkg/clock/index.ts";
@@ -203,16 +204,7 @@ describe("bodies", () => {
           );
         },
       });
-      const reader =
-        version === "HTTP/2"
-          ? http2Session(under.url).request({ ...GRPC, ":path": "/a" })
-          : await new Promise<import("node:http").IncomingMessage>((resolve) => {
-              http1Request(
-                `${under.url}/a`,
-                { method: "POST", headers: { "x-tenant-id": "t", "content-type": "application/grpc" } },
-                resolve,
-              ).end();
-            });
+      const reader = version === "HTTP/2" ? await readHttp2(under.url) : await readHttp1(under.url);
       reader.on("error", () => undefined);
       reader.pause();
       await untilStill(() => sent);
@@ -499,6 +491,28 @@ describe("ends", () => {
     expect(live.closed).toBe(false);
   });
 });
+
+/** A stream's reply that has begun, and that nobody reads yet. */
+async function readHttp2(url: string): Promise<Readable> {
+  const stream = http2Session(url).request({ ...GRPC, ":path": "/a" });
+  const [headers] = await once(stream, "response");
+  expectWorkersOwn(headers);
+  return stream;
+}
+
+async function readHttp1(url: string): Promise<Readable> {
+  const headers = { "x-tenant-id": "t", "content-type": "application/grpc" };
+  const request = http1Request(`${url}/a`, { method: "POST", headers });
+  request.end();
+  const [reply] = (await once(request, "response")) as [IncomingMessage];
+  expectWorkersOwn(reply.headers);
+  return reply;
+}
+
+/** The gateway's own refusal is a 200 as well, with gRPC's status beside it; after it nothing would come, and no end be seen. */
+function expectWorkersOwn(headers: Readonly<Record<string, unknown>>): void {
+  expect(headers["grpc-status"]).toBeUndefined();
+}
 
 /** `once` would reject with the error that comes before. */
 function closeOf(stream: { once(event: "close", listener: () => void): unknown }): Promise<void> {

@@ -35,7 +35,7 @@ function run(env: Record<string, string>) {
 
 describe("the command", () => {
   it("exits 78 with all faults of its settings", async () => {
-    const { lines, exited } = run({ GATEWAY_PORT: "x", WORKER_URLS: "https://a" });
+    const { lines, exited } = run({ GATEWAY_PORT: "x", WORKER_URLS: "ftp://a" });
     expect(await exited).toBe(78);
     expect(lines.map(({ msg }) => String(msg).split(":")[0])).toEqual(["GATEWAY_PORT", "WORKER_URLS"]);
   });

@@ -7,7 +7,7 @@ import {
 } from "@connectrpc/connect-node";
 import { beforeEach, describe, expect, it } from "vitest";
 import { probeRoutes } from "./probe-routes.ts";
-import { type GatewayUnderTest, later, startGateway, startUpstream } from "./support.ts";
+import { type GatewayUnderTest, later, startGateway, startGatewayAtOnce, startUpstream } from "./support.ts";
 import { ProbeService } from "./testdata/probe_pb.js";
 
 type Make = (url: string) => Transport;
@@ -143,7 +143,7 @@ describe.each(ways().filter(([, isDuplex]) => isDuplex))("full-duplex, over %s",
 
 describe.each(ways())("the gateway's own errors, over %s", (_, __, make) => {
   it("no worker, no tenant and a body too large are read as what they are", async () => {
-    const under = await startGateway([{ name: "gone", url: new URL("http://127.0.0.1:9") }], {
+    const under = await startGatewayAtOnce([{ name: "gone", url: new URL("http://127.0.0.1:9") }], {
       maxRequestBytes: 2000,
     });
     const client = createClient(ProbeService, make(under.url));

@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
-import { Code, createClient, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it } from "vitest";
 import { createRpcTable } from "#pkg/gateway/index.ts";
 import { isJobId } from "#pkg/job/index.ts";
+import { errorDetails } from "#pkg/rpc/index.ts";
 import { probeRoutes } from "./probe-routes.ts";
 import {
   type Handlers,
@@ -75,6 +76,12 @@ const failureOf = (call: Promise<unknown>) =>
     () => "answered",
     (error: unknown) => error,
   );
+
+/** The reason that an error gives to programs. */
+function reasonOf(error: unknown): unknown {
+  if (!(error instanceof ConnectError)) return undefined;
+  return error.findDetails(errorDetails).map((detail) => "reason" in detail && detail.reason)[0];
+}
 
 describe("a call whose worker fails it", () => {
   it("is tried on the next worker when the connection is refused, also if it may not be repeated", async () => {
@@ -172,6 +179,39 @@ describe("a call whose worker fails it", () => {
     expect(workers.map(({ seen }) => seen.length).sort()).toEqual([0, 1, 1]);
   });
 
+  it("may have taken effect when its first visit was lost, though the second was refused", async () => {
+    const taken: Handlers = {
+      http1: (request) => request.resume().on("end", () => request.socket.destroy()),
+      stream: (stream) => stream.resume().on("end", () => stream.session?.destroy()),
+    };
+    const { good, under, visits, tenant } = await cluster(taken, { healthIntervalMs: 60_000 });
+    for (const worker of good) await worker.port.stop();
+    for (const client of [connectClient(under.url, tenant), grpcClient(under.url, tenant)]) {
+      const error = await failureOf(client.fetch({ text: "a" }));
+      expect(error).toMatchObject({ code: Code.Unavailable });
+      expect(String(error)).toContain("the call may have taken effect");
+      expect(reasonOf(error)).toBe("WORKER_LOST");
+    }
+    expect(visits()).toEqual([2, 0, 0]);
+    const ends = under.lines.filter((line) => line.msg === "call failed");
+    expect(ends.map((line) => line.visits)).toEqual([2, 2]);
+  });
+
+  it("did nothing when all its visits were refused", async () => {
+    const { bad, good, under, visits, tenant } = await cluster(
+      { routes: probeRoutes },
+      { healthIntervalMs: 60_000 },
+    );
+    for (const worker of [bad, ...good]) await worker.port.stop();
+    for (const client of [connectClient(under.url, tenant), grpcClient(under.url, tenant)]) {
+      const error = await failureOf(client.unary({ text: "a" }));
+      expect(error).toMatchObject({ code: Code.Unavailable });
+      expect(String(error)).toContain("nothing was done");
+      expect(reasonOf(error)).toBe("NO_WORKER_READY");
+    }
+    expect(visits()).toEqual([0, 0, 0]);
+  });
+
   it("is not repeated once a byte of its reply was passed on: the caller sees it broken", async () => {
     const { under, visits, tenant } = await cluster({
       http1(request, response) {
@@ -258,7 +298,7 @@ describe("a kept connection that the worker closes as the next call arrives", ()
 describe("readiness", () => {
   it("a tenant's calls stay on one worker while it lives, and come back to it", async () => {
     const workers = await Promise.all(NAMES.map((name) => startUpstream(name, { routes: probeRoutes })));
-    const under = await startGateway(workers);
+    const under = await startGateway(workers, { healthIntervalMs: 200 });
     const tenant = tenantOf("worker-2", NAMES);
     const client = connectClient(under.url, tenant);
     for (let i = 0; i < 10; i++) await client.unary({ text: "x" });
@@ -292,7 +332,8 @@ describe("readiness", () => {
     await once(worker, "listening");
     const { port } = worker.address() as { port: number };
     const under = await startGateway([{ name: "w", url: new URL(`http://127.0.0.1:${port}`) }], {
-      healthIntervalMs: 50,
+      // A probe that came too late would count as the third.
+      healthIntervalMs: 250,
     });
     answers = [500, 500, 200, 500, 500];
     const before = probes;

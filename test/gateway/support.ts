@@ -93,8 +93,23 @@ export interface GatewayUnderTest {
   logged(matches: (line: LogLine) => boolean): Promise<LogLine>;
 }
 
+type WorkerPlaces = readonly { readonly name: string; readonly url: URL }[];
+
+/** A gateway whose workers are all ready: on a busy machine a first probe may come too late, and calls would be refused. */
 export async function startGateway(
-  workers: readonly { readonly name: string; readonly url: URL }[],
+  workers: WorkerPlaces,
+  overrides: Partial<GatewayOptions> = {},
+): Promise<GatewayUnderTest> {
+  const under = await startGatewayAtOnce(workers, overrides);
+  for (const { name } of workers) {
+    await under.logged(({ msg, worker }) => msg === "worker is ready" && worker === name);
+  }
+  return under;
+}
+
+/** The same, for workers that will not be ready, or not yet. */
+export async function startGatewayAtOnce(
+  workers: WorkerPlaces,
   overrides: Partial<GatewayOptions> = {},
 ): Promise<GatewayUnderTest> {
   const lines: LogLine[] = [];
@@ -117,7 +132,8 @@ export async function startGateway(
     port: 0,
     workers,
     rpcs: createRpcTable([ProbeService]),
-    healthIntervalMs: 100,
+    // Long enough that a busy machine answers within it: three late probes would make a worker unready.
+    healthIntervalMs: 1000,
     unaryTimeoutMs: 10_000,
     maxRequestBytes: 1024 * 1024,
     entropy: createSeededEntropy(7),

@@ -60,8 +60,8 @@ describe("a worker process", () => {
       "DB_PROVIDER: the adapter for postgres",
     ],
     [
-      { BATCH_PROVIDER: "gcp", BATCH_PROJECT_ID: "p", BATCH_REGION: "r" },
-      "BATCH_PROVIDER: the adapter for gcp",
+      { BATCH_PROVIDER: "aws", BATCH_REGION: "r", AWS_ACCOUNT_ID: "123456789012", AWS_JOB_QUEUE: "q" },
+      "BATCH_PROVIDER: the adapter for aws",
     ],
   ])("with %j says that the adapter comes later, and exits 78", async (env, words) => {
     const child = start({ ...LOCAL, ...env });

@@ -108,6 +108,16 @@ export const claimCases: Cases = {
     expect(idsOf(await claimAll(world, { nowMs, includeUnowned: true }))).toEqual(idsOf(jobs));
   },
 
+  "(c) a finished job that nobody owns is no new work": async (world) => {
+    for (const status of ["COMPLETED", "FAILED", "CANCELLED"] as const) {
+      for (const target of [world.target, `${world.target}/nowhere`]) {
+        await world.insert({ owner: undefined, status, target });
+        await world.insert({ owner: undefined, status, target, cancelRequestedAtMs: START_MS });
+      }
+    }
+    expect(await claimAll(world, { includeUnowned: true })).toEqual([]);
+  },
+
   "(c) new work that carries a request is taken even so, due or not": async (world) => {
     const job = await world.insert({ owner: undefined, dueAtMs: START_MS + 1_000_000 });
     await world.store.leaveRequest(job, "cancel", by);

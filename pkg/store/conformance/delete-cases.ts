@@ -67,6 +67,15 @@ export const deleteCases: Cases = {
     expect(await world.store.hasTombstone(job)).toBe(false);
   },
 
+  "an active job is not deleted, whatever its row says of a request": async (world) => {
+    for (const status of ["PENDING", "RUNNING"] as const) {
+      const job = await world.insert({ status, deleteRequestedAtMs: by.atMs });
+      expect(await world.store.deleteJob(deletionOf(world, job))).toBe("stale");
+      expect(await world.get(job)).toEqual(job);
+      expect(await world.store.hasTombstone(job)).toBe(false);
+    }
+  },
+
   "a job whose delete was requested is still read by its owner, and by id": async (world) => {
     const job = await condemned(world);
     expect(await world.get(job)).toEqual(job);

@@ -31,6 +31,9 @@ const GROUPS: Readonly<Record<string, Cases>> = {
   "what a deployment remembers": metaCases,
 };
 
+/** For one case, or for making a database: how fast a store is, is none of the promises, and some take one writer at a time. */
+const LIMIT_MS = 60_000;
+
 /**
  * @param open makes a fresh database and opens it twice.
  * @param skipped the promises that this store does not hold, by their words, each with its reason.
@@ -40,7 +43,7 @@ export function describeJobStore(
   open: () => Promise<OpenedStores>,
   skipped: Readonly<Record<string, string>> = {},
 ): void {
-  describe(`${name} as a JobStore`, () => {
+  describe(`${name} as a JobStore`, { timeout: LIMIT_MS }, () => {
     let shared: OpenedStores;
     const opened: OpenedStores[] = [];
     const openFresh = async () => {
@@ -50,10 +53,10 @@ export function describeJobStore(
     };
     beforeAll(async () => {
       shared = await openFresh();
-    });
+    }, LIMIT_MS);
     afterAll(async () => {
       for (const stores of opened.splice(0)) await stores.close();
-    });
+    }, LIMIT_MS);
 
     for (const [group, cases] of Object.entries(GROUPS)) {
       describe(group, () => {

@@ -84,6 +84,15 @@ export const requestCases: Cases = {
     expect((await world.store.listEvents(job)).at(-1)?.type).toBe("DELETE_REQUESTED");
   },
 
+  "a repeated delete request changes nothing and appends nothing": async (world) => {
+    const job = await world.insert({ status: "COMPLETED" });
+    const first = await world.store.leaveRequest(job, "delete", by);
+    expect(first).toMatchObject({ kind: "left", first: true });
+    const again = await world.peer.leaveRequest(job, "delete", { ...by, atMs: by.atMs + 1 });
+    expect(again).toEqual({ ...first, first: false });
+    expect(await world.store.listEvents(job)).toHaveLength(2);
+  },
+
   "a request on a job that is not there is missing": async (world) => {
     expect(await world.store.leaveRequest(world.newJob(), "cancel", by)).toEqual({ kind: "missing" });
   },

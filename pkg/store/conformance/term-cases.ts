@@ -46,6 +46,8 @@ export const termCases: Cases = {
       world.begin(workerId, "late", first),
       { ...world.begin(workerId, "late"), expected: { term: 2, instance: "i1", over: false } },
       { ...world.begin(workerId, "late"), expected: { term: 2, instance: "i2", over: true } },
+      { ...world.begin(workerId, "late"), expected: { term: 1, instance: "i2", over: false } },
+      { ...world.begin(workerId, "late"), expected: { term: 3, instance: "i2", over: false } },
     ];
     for (const begin of stale)
       expect(await world.peer.beginTerm(begin)).toEqual({ applied: false, row: second });
@@ -137,6 +139,25 @@ export const termCases: Cases = {
     await world.store.beginTerm(world.begin(workerId, "i2", await world.row(workerId)));
     await world.store.endTerm({ workerId, term: 1 }, "i1");
     expect(await world.row(workerId)).toMatchObject({ term: 2, over: false });
+  },
+
+  "an end of an earlier term by the instance that holds the present one changes nothing": async (world) => {
+    const workerId = world.worker("a");
+    const { row: first } = await world.store.beginTerm(world.begin(workerId, "i1"));
+    expect(await world.peer.expireTerm({ workerId, term: 1 }, first?.beat ?? 0)).toBe(true);
+    const { row } = await world.store.beginTerm(world.begin(workerId, "i1", await world.row(workerId)));
+    expect(row).toMatchObject({ term: 2, over: false });
+    await world.store.endTerm({ workerId, term: 1 }, "i1");
+    await world.store.endTerm({ workerId, term: 3 }, "i1");
+    expect(await world.row(workerId)).toEqual(row);
+  },
+
+  "a worker without a row cannot be expired, ended or emptied, and gets no row by it": async (world) => {
+    const workerId = world.worker("nobody");
+    expect(await world.store.expireTerm({ workerId, term: 1 }, 1)).toBe(false);
+    await world.store.endTerm({ workerId, term: 1 }, "i1");
+    await world.store.markEmptied(workerId, 1);
+    expect(await world.peer.readWorkers()).not.toContainEqual(expect.objectContaining({ workerId }));
   },
 
   "emptied is only raised, and never past what is over": async (world) => {

@@ -72,6 +72,22 @@ export const updateCases: Cases = {
     expect((await world.store.listEvents(job)).map((event) => event.seq)).toEqual([1, 3]);
   },
 
+  "the event of a write that gives the job another owner, or none, names the owner who wrote it": async (
+    world,
+  ) => {
+    for (const next of [{ workerId: "next", term: 3 }, undefined]) {
+      const job = await world.insert();
+      const [result] = await world.store.updateJobs([world.update(job, { owner: next }, "WAITING")]);
+      expect(result).toMatchObject({ kind: "applied", job: { version: 2 } });
+      expect((await world.get(job))?.owner).toEqual(next);
+      expect((await world.store.listEvents(job)).at(-1)).toMatchObject({
+        seq: 2,
+        actor: world.owner.workerId,
+        term: world.owner.term,
+      });
+    }
+  },
+
   "a write that names another version, owner, term or status is stale and changes nothing": async (world) => {
     const job = await world.insert();
     const right = world.update(job, { status: "RUNNING" }, "ACCEPTED");

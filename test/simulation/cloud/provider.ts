@@ -99,6 +99,10 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
   function outcomeOf(request: CreateRequest, made: Made): CreateOutcome {
     if (made.kind === "expired") return { kind: "unknown", cause: new Error("the signature has expired") };
     if (made.kind === "rejected") return { kind: "rejected", reason: made.reason, message: "400" };
+    // Whose it is can only be read of what can be read.
+    if (made.kind === "exists" && made.job.missingUntilMs > agenda.nowMs) {
+      return { kind: "unknown", cause: new Error("the name is taken, but the batch job cannot be found") };
+    }
     if (made.job.deploymentId !== request.deploymentId || made.job.tenantId !== request.tenantId) {
       return { kind: "rejected", reason: "NAME_TAKEN", message: "409" };
     }

@@ -82,6 +82,7 @@ export function createSimWorker(options: SimWorkerOptions): SimWorker {
     engine = createEngine(
       {
         settings: {
+          ORPHAN_POLICY: "report",
           SETTLE_SECONDS: ttlMs + longest,
           WORKER_ADVERTISE_URL: undefined,
           WORKER_MAX_ACTIVE_JOBS: setting.maxActiveJobs,

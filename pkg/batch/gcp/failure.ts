@@ -1,0 +1,106 @@
+import type { StatusEvent } from "./connection.ts";
+
+/** Why a batch job failed. */
+export interface Failure {
+  /** UPPER_SNAKE_CASE. */
+  readonly reason: string;
+  /** The cloud's own words. */
+  readonly message: string;
+  /** The program's; undefined where the cloud's reserved codes stand in its place. */
+  readonly exitCode: number | undefined;
+  readonly endedUnstarted: boolean;
+  /** Whether the events said why, and not only that. */
+  readonly isExplained: boolean;
+}
+
+/** Exit codes that Batch gives to tasks which did not end by themselves. */
+const RESERVED: Readonly<Record<number, string>> = {
+  50001: "SPOT_RECLAIMED",
+  50002: "HOST_LOST",
+  50003: "HOST_REBOOTED",
+  50004: "UNRESPONSIVE",
+  50005: "TIMEOUT",
+  50006: "HOST_RECREATED",
+};
+/** "Failed, for none of the reasons above". */
+const UNTOLD = 50000;
+/** What `docker run` itself ends with when it could not make a container, which no program of the job's ever was. */
+const DOCKER_FAILED = 125;
+
+/** Words that tell failures apart which carry no code of their own; tried in order, on the cloud's words. */
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [
+    /pull(ing)? (the )?(container )?image|image pull|failed to pull|manifest unknown|pull access denied/i,
+    "IMAGE_PULL_FAILED",
+  ],
+  [/QUOTA_EXCEEDED|CODE_GCE_QUOTA|quota .*exceeded|exceeded .*quota/i, "QUOTA_EXCEEDED"],
+  [
+    /ZONE_RESOURCE_POOL_EXHAUSTED|STOCKOUT|does not have enough resources|insufficient (resources|capacity)/i,
+    "NO_CAPACITY",
+  ],
+  [/spot (vm )?preempt/i, "SPOT_RECLAIMED"],
+  [/constraints?\/|CODE_GCE_PERMISSION|permission|PERMISSION_DENIED/i, "PROVISIONING_DENIED"],
+  [
+    /INVALID_FIELD_VALUE|invalid value|was not found|RESOURCE_NOT_FOUND|does not exist/i,
+    "PROVISIONING_INVALID",
+  ],
+];
+
+/**
+ * Reasons that are of the request's own making: another attempt would meet the same, and pay for a machine to learn it. So
+ * they consume `max_retries` even where no program began.
+ */
+const REQUESTS_FAULT = new Set([
+  "IMAGE_PULL_FAILED",
+  "PROVISIONING_DENIED",
+  "PROVISIONING_INVALID",
+  "TIMEOUT",
+]);
+
+/** Reads why a job failed from the events of it and of its task; both say it in sentences, the task's with codes as well. */
+export function failureOf(events: readonly StatusEvent[]): Failure {
+  const words = events.map(({ description }) => description ?? "");
+  const telling =
+    words.findLast((text) => /exit code \d+/.test(text)) ?? words.findLast((text) => isReason(text)) ?? "";
+  const code = exitCodeOf(events, telling);
+  const hasStarted = didStart(events);
+  const byWords = WORDS.find(([pattern]) => words.some((text) => pattern.test(text)))?.[1];
+  const reserved = code === undefined ? undefined : RESERVED[code];
+  const isPrograms = code !== undefined && reserved === undefined && code !== UNTOLD && code !== 0;
+  const reason =
+    reserved ??
+    (isPrograms ? reasonOfExit(code, byWords) : (byWords ?? (hasStarted ? "FAILED" : "NOT_STARTED")));
+  return {
+    reason,
+    message: telling || words.at(-1) || "GCP Batch does not say why the job failed",
+    exitCode: isPrograms ? code : undefined,
+    endedUnstarted: !hasStarted && !REQUESTS_FAULT.has(reason),
+    isExplained: reserved !== undefined || isPrograms || byWords !== undefined,
+  };
+}
+
+/** Batch as a rule says nothing about an image that could not be pulled but a code; where it does, that is the reason. */
+function reasonOfExit(code: number, byWords: string | undefined): string {
+  if (byWords === "IMAGE_PULL_FAILED") return byWords;
+  return code === DOCKER_FAILED ? "CONTAINER_NOT_STARTED" : "EXIT_CODE";
+}
+
+function isReason(text: string): boolean {
+  return WORDS.some(([pattern]) => pattern.test(text));
+}
+
+function exitCodeOf(events: readonly StatusEvent[], words: string): number | undefined {
+  const told = events.findLast(({ taskExecution }) => taskExecution?.exitCode)?.taskExecution?.exitCode;
+  if (told) return told;
+  const [, code] = /exit code (\d+)/.exec(words) ?? [];
+  return code === undefined ? undefined : Number(code);
+}
+
+/** A task that ran was RUNNING: its image was being fetched, or its program ran. What failed from an earlier state never was. */
+function didStart(events: readonly StatusEvent[]): boolean {
+  return events.some(
+    ({ description, taskState }) =>
+      taskState === "RUNNING" ||
+      /(?:set|updated) from (?:RUNNING to \w+|\w+ to RUNNING)\b/.test(description ?? ""),
+  );
+}
