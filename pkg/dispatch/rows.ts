@@ -3,18 +3,24 @@ import { type Charge, fieldsOf, type Progress } from "./charge.ts";
 import type { Write } from "./outcome.ts";
 import type { DispatcherOptions } from "./types.ts";
 
-/** The row of a job in charge. Both leave the charge's row as it is now, and answer `gone` when it is another's. */
+/** The row of a job in charge. `write` and `reread` leave the charge's row as it is now, and answer `gone` when it is another's. */
 export interface Rows {
-  /** One write under the fence. */
+  /** One write under the fence; where it matches no row, that is read again. */
   write(charge: Charge, write: Write): Promise<Progress>;
+  /** One write under the fence. Tells whether it took effect; where it did not, the charge's row is not the present one. */
+  tryWrite(charge: Charge, write: Write): Promise<boolean>;
   /** Reads the row again after a write that matched none, or whose answer was lost. */
   reread(charge: Charge): Promise<Progress>;
 }
 
 export function createRows({ store, clock, log, reign, onEnded }: DispatcherOptions): Rows {
-  async function write(charge: Charge, { changes, event }: Write): Promise<Progress> {
+  async function write(charge: Charge, change: Write): Promise<Progress> {
+    return (await tryWrite(charge, change)) ? "moved" : reread(charge);
+  }
+
+  async function tryWrite(charge: Charge, { changes, event }: Write): Promise<boolean> {
     const { job } = charge;
-    if (job.owner === undefined) return "gone";
+    if (job.owner === undefined) return false;
     const atMs = clock.nowMs();
     const ends = changes.status !== undefined && isTerminal(changes.status);
     charge.unansweredAtVersion = job.version;
@@ -34,10 +40,10 @@ export function createRows({ store, clock, log, reign, onEnded }: DispatcherOpti
       ])
     )[0];
     charge.unansweredAtVersion = undefined;
-    if (result?.kind !== "applied") return reread(charge);
+    if (result?.kind !== "applied") return false;
     charge.job = result.job;
     if (ends) ended(result.job);
-    return "moved";
+    return true;
   }
 
   function ended(job: Job): void {
@@ -55,5 +61,5 @@ export function createRows({ store, clock, log, reign, onEnded }: DispatcherOpti
     return "moved";
   }
 
-  return { write, reread };
+  return { write, tryWrite, reread };
 }

@@ -60,9 +60,9 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     const leave = await lane.gate.enter(charge.job.spec.priority, charge.wake.signal);
     try {
       await lane.budget.take(charge.wake.signal);
-      const progress = await commitBegun(charge);
-      // Where the row was not as it was known (a cancel was requested), whether to create is decided anew.
-      return progress === "moved" && isBegun(charge.job) ? await createOnce(charge, lane) : progress;
+      if (await commitBegun(charge)) return await createOnce(charge, lane);
+      // The row was not as it was known (a cancel was requested): whether to create is decided anew.
+      return await reread(charge);
     } finally {
       leave();
     }
@@ -72,9 +72,9 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
    * Commits that a create may leave. Also where the row says so already but a write on it was not answered: only another
    * write keeps that one, FAILED perhaps, from taking effect when the batch job is there.
    */
-  async function commitBegun(charge: Charge): Promise<Progress> {
-    if (isBegun(charge.job) && charge.unansweredAtVersion !== charge.job.version) return "moved";
-    return write(charge, {
+  async function commitBegun(charge: Charge): Promise<boolean> {
+    if (isBegun(charge.job) && charge.unansweredAtVersion !== charge.job.version) return true;
+    return rows.tryWrite(charge, {
       changes: { createPhase: CreatePhase.Begun, dueAtMs: undefined },
       event: { type: EventType.Dispatching, reason: "" },
     });

@@ -31,8 +31,8 @@ export const BUGS: readonly Bug[] = [
     patches: [
       {
         file: rows,
-        find: `if (result?.kind !== "applied") return reread(charge);`,
-        replace: `if (result?.kind !== "applied") return "gone";`,
+        find: `return (await tryWrite(charge, change)) ? "moved" : reread(charge);`,
+        replace: `return (await tryWrite(charge, change)) ? "moved" : "gone";`,
       },
     ],
   },
@@ -438,8 +438,20 @@ export const BUGS: readonly Bug[] = [
     patches: [
       {
         file: steps,
-        find: `    if (isBegun(charge.job) && charge.unansweredAtVersion !== charge.job.version) return "moved";`,
-        replace: `    if (isBegun(charge.job)) return "moved";`,
+        find: `    if (isBegun(charge.job) && charge.unansweredAtVersion !== charge.job.version) return true;`,
+        replace: `    if (isBegun(charge.job)) return true;`,
+      },
+    ],
+  },
+  {
+    name: "create-though-begun-was-not-committed",
+    says: "a create leaves although the commit of BEGUN before it matched no row",
+    patches: [
+      {
+        file: steps,
+        find: `      if (await commitBegun(charge)) return await createOnce(charge, lane);`,
+        replace: `      await commitBegun(charge);
+      return await createOnce(charge, lane);`,
       },
     ],
   },
