@@ -11,7 +11,7 @@ afterEach(() => cluster.stop());
 /** What each backend is put to. The emulator of Spanner runs one read-write transaction at a time. */
 const LOADS: Readonly<Record<Backend["name"], { jobs: number; tenants: number; kills: number }>> = {
   "sqlite + local": { jobs: 300, tenants: 30, kills: 10 },
-  "gcp + spanner": { jobs: 40, tenants: 10, kills: 4 },
+  "gcp + spanner": { jobs: 30, tenants: 10, kills: 3 },
 };
 const isTerminal = ({ status }: JobJson) => ["COMPLETED", "FAILED", "CANCELLED"].includes(status);
 
