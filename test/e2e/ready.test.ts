@@ -147,6 +147,11 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
     launch({ WORKER_PORT: String(port) });
     await untilReady(url, { ready: false, reason: "OPENING_STORE" });
     await untilReady(url, { ready: false, reason: "CHECKING_PROVIDER" });
+    await eventually(
+      () => cloud.state(),
+      ({ stalled }) => stalled === 1,
+      20_000,
+    );
     await cloud.act("letGo");
     await untilReady(url, { ready: true });
   }, 60_000);
