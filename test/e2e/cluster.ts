@@ -83,7 +83,7 @@ export interface Cluster {
     },
   ): Promise<Answer<T>>;
   getJob(tenant: string, jobId: string): Promise<JobJson>;
-  /** Resolves with the job once `holds`. */
+  /** Resolves with the job once `holds`; asks again where nobody can answer for the moment, as callers are told to. */
   until(tenant: string, jobId: string, holds: (job: JobJson) => boolean, withinMs: number): Promise<JobJson>;
   /** Submits a shell script; answers its id. */
   submit(tenant: string, script: string, more?: object): Promise<string>;
@@ -184,11 +184,19 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     },
     async getJob(tenant, jobId) {
       const { status, body } = await cluster.call<{ job: JobJson }>("GetJob", tenant, { job_id: jobId });
-      if (status !== 200) throw new Error(`GetJob answered ${status}: ${JSON.stringify(body)}`);
+      if (status !== 200)
+        throw new Error(`GetJob answered ${status}: ${JSON.stringify(body)}`, { cause: body.code });
       return body.job;
     },
-    until: (tenant, jobId, holds, withinMs) =>
-      eventually(() => cluster.getJob(tenant, jobId), holds, withinMs),
+    async until(tenant, jobId, holds, withinMs) {
+      const job = await eventually(
+        () => cluster.getJob(tenant, jobId).catch(undefinedIfUnavailable),
+        (answer) => answer !== undefined && holds(answer),
+        withinMs,
+      );
+      if (job === undefined) throw new Error("what holds of a job has one");
+      return job;
+    },
     async submit(tenant, script, more = {}) {
       const { status, body } = await cluster.call<{ job_id: string }>("SubmitJob", tenant, {
         image_uri: "app:latest",
@@ -217,6 +225,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     throw error;
   }
   return cluster;
+}
+
+function undefinedIfUnavailable(error: unknown): undefined {
+  if (!(error instanceof Error) || error.cause !== "unavailable") throw error;
 }
 
 /** Jobs outlive the cluster by design; those of a test must not outlive the test. Their folder is in their environment. */

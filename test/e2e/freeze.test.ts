@@ -23,6 +23,18 @@ async function tenantAt(worker: string): Promise<string> {
     if (body.worker_assigned === worker) return `probe-${i}`;
   }
 }
+/** Submits one job until it is answered, as a caller with an idempotency key does. */
+async function submitUntilAnswered(tenant: string, script: string): Promise<string> {
+  const body = { image_uri: "app", entrypoint: "/bin/sh", commands: ["-c", script] };
+  const headers = { "idempotency-key": "the-key" };
+  const { body: answer } = await eventually(
+    () => cluster.call<{ job_id: string }>("SubmitJob", tenant, body, { headers }),
+    ({ status }) => status === 200,
+    30_000,
+  );
+  return answer.job_id;
+}
+
 /** Who wrote to a job after its event with this number. */
 async function actorsAfter(tenantId: string, jobId: string, seq: number): Promise<string[]> {
   const events = await cluster.store.listEvents({ tenantId, jobId });
@@ -99,9 +111,10 @@ describeOnBackends((name, backend) => {
       );
       // The outage itself is a length of time.
       const outage = cluster.whileBlocked(() => systemClock.sleep(OUTAGE_MS));
-      const late = await cluster.submit("t-late", `echo ran >> ${cluster.folder}/late`);
+      const late = await submitUntilAnswered("t-late", `echo ran >> ${cluster.folder}/late`);
       await outage;
       expect((await cluster.until("t-late", late, isTerminal, 20_000)).status).toBe("COMPLETED");
+      expect(await cluster.linesOf("late")).toEqual(["ran"]);
       for (const [i, id] of ids.entries()) {
         expect((await cluster.until(`t-${i}`, id, isTerminal, 30_000)).status).toBe("COMPLETED");
         expect(await cluster.linesOf(`l-${i}`)).toEqual(["ran"]);

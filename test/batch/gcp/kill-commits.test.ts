@@ -94,7 +94,7 @@ describeOnSpanner("a worker killed at its commits", (emulator) => {
   };
 
   it.each([0, 10_000])(
-    "leaves one batch job for each attempt, and nothing that runs after a cancel; lists lag %i ms",
+    "leaves one batch job for each attempt; lists lag %i ms",
     async (lagMs) => {
       await world.cloud.act("lagLists", lagMs);
       const table: string[] = [];
@@ -105,16 +105,23 @@ describeOnSpanner("a worker killed at its commits", (emulator) => {
         await restart();
         table.push(await world.countOnce(jobId, point));
       }
-      for (const [point, come] of Object.entries(cancelPoints)) {
-        const jobId = newJobId();
-        await world.submit(jobId, 300);
-        await world.untilStatus(jobId, JobStatus.Running);
-        await come(jobId);
-        await restart();
-        table.push(await world.countNone(jobId, point));
-      }
       print(`killed at a commit, over spanner, lists lagging ${lagMs} ms`, table);
     },
-    180_000,
+    120_000,
   );
+
+  // With lists that lag alone: each of these costs a start of the worker, and without a lag nothing is harder.
+  it("leaves nothing that runs after a cancel", async () => {
+    await world.cloud.act("lagLists", 10_000);
+    const table: string[] = [];
+    for (const [point, come] of Object.entries(cancelPoints)) {
+      const jobId = newJobId();
+      await world.submit(jobId, 300);
+      await world.untilStatus(jobId, JobStatus.Running);
+      await come(jobId);
+      await restart();
+      table.push(await world.countNone(jobId, point));
+    }
+    print("killed at a commit under a cancel, over spanner, lists lagging 10000 ms", table);
+  }, 120_000);
 });

@@ -6,7 +6,7 @@ import { describeOnSpanner } from "#test/support/spanner-emulator.ts";
 import { type KillWorld, newJobId, openKillWorld, print } from "./kill-world.ts";
 
 /** A call is given up when the trust ends, so there must be time to catch it stalled. A restart waits for no lease. */
-const ENV = { WORKER_LEASE_TTL_SECONDS: "12" };
+const ENV = { WORKER_LEASE_TTL_SECONDS: "30" };
 
 /**
  * How far a create had come when the worker that sent it was killed. What lies between a reply that was read and its commit,
