@@ -17,6 +17,8 @@ export interface WatchOptions {
   readonly ttlMs: number;
   readonly core: () => StoreCore;
   readonly clouds: () => Iterable<Cloud>;
+  /** Whether a worker of this world serves the target: what nobody serves may wait for ever. */
+  readonly isServed: (target: string) => boolean;
   /** Every worker's process that was ever started. */
   readonly workers: readonly SimWorker[];
   /** Told of the first broken promise. */
@@ -38,7 +40,15 @@ export interface Watch {
   events(): ReadonlyMap<string, number>;
 }
 
-export function createWatch({ nowMs, ttlMs, core, clouds, workers, onViolation }: WatchOptions): Watch {
+export function createWatch({
+  nowMs,
+  ttlMs,
+  core,
+  clouds,
+  isServed,
+  workers,
+  onViolation,
+}: WatchOptions): Watch {
   let violation: Violation | undefined;
   const report: Report = (promise, words) => {
     if (violation !== undefined) return;
@@ -55,7 +65,7 @@ export function createWatch({ nowMs, ttlMs, core, clouds, workers, onViolation }
   /** A job that has not ended, or whose deletion is not done. */
   function unfinishedJob(): string | undefined {
     for (const job of ledger.jobs.values()) {
-      if (ledger.removed.has(job.jobId)) continue;
+      if (ledger.removed.has(job.jobId) || !isServed(job.target)) continue;
       const owner = job.owner === undefined ? "nobody's" : `${job.owner.workerId} term ${job.owner.term}'s`;
       if (isActive(job.status)) return `${nameOf(job)} is ${job.status} ${job.createPhase}, ${owner}`;
       if (job.deleteRequestedAtMs !== undefined) return `${nameOf(job)} is to be deleted, ${owner}`;

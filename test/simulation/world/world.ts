@@ -78,6 +78,7 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     ttlMs: setting.ttlMs,
     core: () => server.core,
     clouds: () => clouds.values(),
+    isServed: (target) => slots.some((slot) => slot.setting.targets.includes(target)),
     workers,
     onViolation: ({ promise, words }) => trace.note("world", () => `BROKEN: ${promise}: ${words}`),
   });
