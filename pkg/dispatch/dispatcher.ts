@@ -1,3 +1,4 @@
+// A little over 300 lines: everything that moves a charge from one step to the next, which reads best in one piece.
 import { TrustLapsedError } from "#pkg/batch/index.ts";
 import { backoffMs } from "#pkg/clock/index.ts";
 import { assertNever, InvariantError, UnavailableError } from "#pkg/errors/index.ts";

@@ -1,3 +1,4 @@
+// Over 300 lines, because it is one text of rules: each is read beside those that it differs from.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   DEPLOYMENT,

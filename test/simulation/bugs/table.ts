@@ -1,3 +1,4 @@
+// Over 300 lines, because it is one table.
 import type { Bug, Patch } from "./bug.ts";
 
 const claimer = "pkg/ownership/claimer.ts";
