@@ -37,7 +37,7 @@ export interface CloudOptions {
   readonly onMade: (job: BatchJob, cloud: Cloud) => void;
 }
 
-/** How long a batch job waits for a host, at most, and how long an account rejects what it took before. */
+/** How long a batch job waits for a host, at most, and how long it may be missing from answers. */
 const LONGEST_QUEUE_MS = 4_000;
 const LONGEST_MISS_MS = 100_000;
 

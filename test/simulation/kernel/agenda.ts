@@ -1,15 +1,10 @@
 import { systemClock } from "#pkg/clock/index.ts";
 
-/** Something that will happen, unless it is called off. */
-export interface Appointment {
-  cancel(): void;
-}
-
 /** Simulated time: what happens when, one thing after the other. Milliseconds since the world began. */
 export interface Agenda {
   readonly nowMs: number;
   /** Has `act` happen then, or now if that is past; what is due at one moment happens in the order of asking. */
-  at(atMs: number, act: () => void): Appointment;
+  at(atMs: number, act: () => void): void;
   /** The same for an act that settles no promise, which costs half as much. */
   quietlyAt(atMs: number, act: () => void): void;
   /**
@@ -21,11 +16,11 @@ export interface Agenda {
   readonly acts: number;
 }
 
-interface Entry extends Appointment {
+interface Entry {
   readonly atMs: number;
   readonly order: number;
   readonly isQuiet: boolean;
-  act: (() => void) | undefined;
+  readonly act: () => void;
 }
 
 export function createAgenda(): Agenda {
@@ -34,18 +29,8 @@ export function createAgenda(): Agenda {
   let order = 0;
   let acts = 0;
 
-  function enter(atMs: number, act: () => void, isQuiet: boolean): Entry {
-    const entry: Entry = {
-      atMs: Math.max(atMs, nowMs),
-      order: order++,
-      isQuiet,
-      act,
-      cancel() {
-        entry.act = undefined;
-      },
-    };
-    push(heap, entry);
-    return entry;
+  function enter(atMs: number, act: () => void, isQuiet: boolean): void {
+    push(heap, { atMs: Math.max(atMs, nowMs), order: order++, isQuiet, act });
   }
 
   return {
@@ -56,16 +41,13 @@ export function createAgenda(): Agenda {
       return acts;
     },
     at: (atMs, act) => enter(atMs, act, false),
-    quietlyAt(atMs, act) {
-      enter(atMs, act, true);
-    },
+    quietlyAt: (atMs, act) => enter(atMs, act, true),
     async run(untilMs, isOver) {
       await systemClock.yield();
       while (!isOver()) {
         const next = heap[0];
         if (next === undefined || next.atMs > untilMs) break;
         pop(heap);
-        if (next.act === undefined) continue;
         nowMs = next.atMs;
         acts += 1;
         next.act();
