@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Pool } from "undici";
+import { freePorts } from "#test/support/ports.ts";
 import { cpuUsed, residentMib } from "./cpu.ts";
 
 /**
@@ -49,15 +49,6 @@ async function firstLine<T>(child: ChildProcess, read: (line: string) => T | und
   throw new Error("the process ended before it was ready");
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return address !== null && typeof address === "object" ? address.port : 0;
-}
-
 async function startGateway(ports: readonly number[]): Promise<Contender> {
   const urls = ports.map((port, i) => `worker-${i + 1}=http://127.0.0.1:${port}`).join(",");
   const env = { WORKER_URLS: urls, GATEWAY_HOST: "127.0.0.1", GATEWAY_PORT: "0", LOG_FORMAT: "json" };
@@ -68,7 +59,7 @@ async function startGateway(ports: readonly number[]): Promise<Contender> {
 
 async function startNginx(ports: readonly number[]): Promise<Contender | undefined> {
   if (spawnSync("nginx", ["-v"]).error !== undefined) return undefined;
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const config = join(folder, "nginx.conf");
   const servers = ports.map((each) => `server 127.0.0.1:${each};`).join(" ");
   writeFileSync(

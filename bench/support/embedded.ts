@@ -19,9 +19,7 @@ export interface Embedded {
 /** Resolves when the cluster says that it is ready. */
 export async function startEmbedded(): Promise<Embedded> {
   const folder = await mkdtemp(join(tmpdir(), "jennah-bench-"));
-  const [gateway = 0] = await freePorts(1);
-  // Three consecutive ports; taken ones are told of by the cluster itself.
-  const workers = 20_000 + (process.pid % 30_000);
+  const [gateway, workers] = await freePorts(4);
   const startedMs = performance.now();
   const main = fileURLToPath(new URL("../../cmd/jennah/main.ts", import.meta.url));
   const child: ChildProcess = spawn(process.execPath, [main], {

@@ -79,7 +79,7 @@ async function thaw(child: ChildProcess): Promise<unknown> {
 }
 
 // They start a hundred processes, which takes a busy machine its time.
-describe("launchers killed at random, many at once", { timeout: 60_000 }, () => {
+describe("launchers killed at random, many at once", () => {
   test("each of 30 attempts runs exactly once, and none is lost", async () => {
     const requests = Array.from({ length: 30 }, () => onceLine());
     const dice = createSeededEntropy(7);

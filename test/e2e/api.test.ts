@@ -16,7 +16,7 @@ const ENDED_MS = 15_000;
 let cluster: Cluster;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 
 const isTerminal = ({ status }: JobJson) => ["COMPLETED", "FAILED", "CANCELLED"].includes(status);
@@ -119,7 +119,7 @@ describe("the callers that people use", () => {
     } finally {
       await rm(folder, { recursive: true });
     }
-  }, 60_000);
+  });
 });
 
 describe("what becomes of a job", () => {
@@ -134,7 +134,7 @@ describe("what becomes of a job", () => {
     expect(types.filter((type) => type === "RETRYING")).toHaveLength(1);
     expect(types.filter((type) => type === "ACCEPTED")).toHaveLength(2);
     expect(types.at(-1)).toBe("FAILED");
-  }, 60_000);
+  });
 
   it("a cancel of one that waits ends it before it starts", async () => {
     const later = toJson(TimestampSchema, timestampFromMs(systemClock.nowMs() + 3_600_000));

@@ -62,4 +62,4 @@ it("with 20,000 finished and 5,000 running rows an idle cluster writes O(workers
   expect(page.body.jobs).toHaveLength(50);
   expect(page.body.next_page_token).not.toBe("");
   db.close();
-}, 120_000);
+});

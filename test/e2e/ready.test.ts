@@ -128,15 +128,11 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
       /the Batch API does not answer \(UNAVAILABLE\)/,
       ExitCode.Failed,
     ],
-  ])(
-    "that finds %s does not start, and says what is missing",
-    async (_, env, words, exitCode) => {
-      const { code, said } = await refusalOf(await env());
-      expect(said).toMatch(words);
-      expect(code).toBe(exitCode);
-    },
-    60_000,
-  );
+  ])("that finds %s does not start, and says what is missing", async (_, env, words, exitCode) => {
+    const { code, said } = await refusalOf(await env());
+    expect(said).toMatch(words);
+    expect(code).toBe(exitCode);
+  });
 
   it("that waits for one of them at the start is not ready, and says for which", async () => {
     const [port = 0] = await freePorts(1);
@@ -154,7 +150,7 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
     );
     await cloud.act("letGo");
     await untilReady(url, { ready: true });
-  }, 60_000);
+  });
 
   it("whose database goes away is not ready, and serves again when it is back, without a restart", async () => {
     const url = await serve();
@@ -170,7 +166,7 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
     await untilReady(url, unreachable);
     await proxy.mend();
     await untilReady(url, { ready: true });
-  }, 60_000);
+  });
 
   it("that may no longer use its database is not ready, and says that it was turned away", async () => {
     const url = await serve();
@@ -179,7 +175,7 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
     proxy.befall("ExecuteStreamingSql", { kind: "refuse", code: PERMISSION_DENIED, message }, A_FEW);
     await untilReady(url, { ready: false, reason: "STORE_REFUSES" });
     await untilReady(url, { ready: true });
-  }, 60_000);
+  });
 
   it("whose cloud goes away stays ready: jobs are taken on, and say what they wait for", async () => {
     const url = await serve();
@@ -199,5 +195,5 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
     await untilReady(url, { ready: true });
     await cloud.act("refuseAll", null);
     await jobWhen((job) => job?.status === "COMPLETED");
-  }, 60_000);
+  });
 });

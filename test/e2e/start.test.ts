@@ -15,13 +15,13 @@ const isLinux = process.platform === "linux";
 
 let folder: string;
 let gatewayPort: number;
+/** The first of three. */
 let workerPort: number;
 const started: NodeProcess[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "jennah-start-"));
-  [gatewayPort = 0] = await freePorts(1);
-  workerPort = await threeInARow();
+  [gatewayPort = 0, workerPort = 0] = await freePorts(4);
 });
 afterEach(async () => {
   if (!isLinux) return;
@@ -29,23 +29,6 @@ afterEach(async () => {
   await eventually(children, (pids) => pids.length === 0, 20_000);
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
-
-/** The first of three consecutive ports that are free now. */
-async function threeInARow(): Promise<number> {
-  for (;;) {
-    const [first = 0] = await freePorts(1);
-    const near = await Promise.allSettled([first + 1, first + 2].map((port) => listenOnce(port)));
-    if (near.every((each) => each.status === "fulfilled")) return first;
-  }
-}
-
-async function listenOnce(port: number): Promise<void> {
-  const { createServer } = await import("node:net");
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject).listen(port, "127.0.0.1", () => server.close(() => resolve()));
-  });
-}
 
 function start(env: Record<string, string> = {}): NodeProcess {
   const ports = { GATEWAY_PORT: String(gatewayPort), WORKER_PORT: String(workerPort) };
@@ -84,20 +67,16 @@ async function call(rpc: string, body: object): Promise<{ status: number; body: 
 
 describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"}`, () => {
   const printed = needing("curl", "brings up four processes, and its curl line works as it is printed");
-  it.skipIf(printed.isMissing)(
-    printed.title,
-    async () => {
-      const cluster = await startReady();
-      expect(await children()).toHaveLength(4);
-      const from = cluster.lines.findIndex((line) => line.includes("curl -X POST"));
-      const command = cluster.lines.slice(from, from + 3).join("\n");
-      const { execFile } = await import("node:child_process");
-      const { promisify } = await import("node:util");
-      const { stdout } = await promisify(execFile)("/bin/sh", ["-c", command]);
-      expect(JSON.parse(stdout)).toMatchObject({ status: "RUNNING" });
-    },
-    60_000,
-  );
+  it.skipIf(printed.isMissing)(printed.title, async () => {
+    const cluster = await startReady();
+    expect(await children()).toHaveLength(4);
+    const from = cluster.lines.findIndex((line) => line.includes("curl -X POST"));
+    const command = cluster.lines.slice(from, from + 3).join("\n");
+    const { execFile } = await import("node:child_process");
+    const { promisify } = await import("node:util");
+    const { stdout } = await promisify(execFile)("/bin/sh", ["-c", command]);
+    expect(JSON.parse(stdout)).toMatchObject({ status: "RUNNING" });
+  });
 
   it("a process that dies is started again and said so; the others serve on", async () => {
     const cluster = await startReady();
@@ -110,7 +89,7 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
       ({ status }) => status === 200,
       20_000,
     );
-  }, 60_000);
+  });
 
   it("a taken port names its setting, exits 1, and leaves nothing running", async () => {
     await startReady();
@@ -118,7 +97,7 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     expect((await second.ended).code).toBe(1);
     expect(second.lines.join("\n")).toContain("set GATEWAY_PORT to a free port");
     expect(await children()).toHaveLength(4);
-  }, 60_000);
+  });
 
   it("settings that are wrong are all told, and it exits 78", async () => {
     const cluster = start({ GATEWAY_PORT: "http", WORKER_PORT: "99999" });
@@ -131,7 +110,7 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     cluster.signal("SIGKILL");
     await cluster.ended;
     await eventually(children, (pids) => pids.length === 0, 20_000);
-  }, 60_000);
+  });
 
   it("on SIGTERM it stops everything in order and exits 0; jobs that run go on and are found again", async () => {
     const first = await startReady();
@@ -150,5 +129,5 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
       30_000,
     );
     expect(await readFile(join(folder, "ran"), "utf8")).toBe("ran\n");
-  }, 90_000);
+  });
 });

@@ -78,7 +78,7 @@ async function untilOwnedBy(ids: readonly string[], owner: RegExp, withinMs: num
 }
 
 // How soon is for each test to say; the limit ends what hangs, and a busy machine is slow to start processes.
-describe("ownership, with processes that die", { timeout: 60_000 }, () => {
+describe("ownership, with processes that die", () => {
   it("what a killed worker owned has a new owner within the TTL plus two claim intervals, however many", async () => {
     const [a] = await Promise.all([startHolding("a"), startHolding("b"), startHolding("c")]);
     const ids = await insertFor({ workerId: "a", term: 1 }, 1_200);

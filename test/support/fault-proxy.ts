@@ -11,6 +11,7 @@ import {
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
+import { freePorts } from "./ports.ts";
 
 /** What befalls a request. */
 export type Fault =
@@ -60,11 +61,9 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   const sessions = new Set<ServerHttp2Session>();
   let up: ClientHttp2Session | undefined;
   let server = serve();
-  server.listen(0, "127.0.0.1");
+  const [port = 0] = await freePorts(1);
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-  const { port } = address;
 
   function serve() {
     const made = createServer();

@@ -30,7 +30,7 @@ beforeAll(async () => {
     });
   }
   ids = requests.map(({ batchJobId }) => batchJobId);
-}, 60_000);
+});
 afterAll(() => world.close());
 
 describe(`${JOBS} active jobs`, () => {
@@ -56,7 +56,7 @@ describe(`${JOBS} active jobs`, () => {
       listed: JOBS,
       inventory: 10,
     });
-  }, 60_000);
+  });
 
   it("cost in a simulated hour no more calls than Batch allows in any minute, however many are new", async () => {
     const clock = createManualClock();
@@ -94,7 +94,7 @@ describe(`${JOBS} active jobs`, () => {
     expect(last).toBeLessThan(1_000);
     // All kinds of calls together stay below the least of the limits, whatever the mixture.
     expect(capabilities.maxCallsPerSecond * 60).toBeLessThan(Math.min(MUTATIONS, READS));
-  }, 60_000);
+  });
 });
 
 function runningState(batchJobId: string): BatchJobState {

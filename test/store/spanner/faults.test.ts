@@ -229,7 +229,7 @@ describeOnSpanner("spanner and its faults", (emulator) => {
       () => systemClock.sleep(50),
     );
     expect(await store.insertJobs([newJob()])).toMatchObject([{ kind: "inserted" }]);
-  }, 40_000);
+  });
 
   it("a read that is never answered ends at its deadline", async () => {
     const job = await insertOne();

@@ -143,7 +143,7 @@ describeOnSpanner("the schema in Spanner", (emulator) => {
   });
 
   describe("npm run migrate", () => {
-    it("shows how far it is, and a second run finds nothing to do", { timeout: 60_000 }, async () => {
+    it("shows how far it is, and a second run finds nothing to do", async () => {
       const database = await emulator().createDatabase([]);
       const first = await command(settingsOf(database));
       expect(first).toMatchObject({ code: ExitCode.Ok });

@@ -51,7 +51,7 @@ describeOnSpanner("spanner at its largest", (emulator) => {
     });
     expect(taken).toHaveLength(CLAIM);
     expect(proxy.count("Commit") - before).toBe(1);
-  }, 60_000);
+  });
 
   it("a job as large as a request may be reads back whole, alone and among others", async () => {
     const large = () => {

@@ -99,5 +99,5 @@ describeOnSpanner("workers that share Spanner", (emulator) => {
       15_000,
     );
     expect(ended).toMatchObject({ owner: "worker-2", attempt: 1 });
-  }, 60_000);
+  });
 });
