@@ -62,12 +62,16 @@ export type CreateOutcome =
    * batch job's. `reason` UPPER_SNAKE_CASE, `message` the cloud's own words.
    */
   | { readonly kind: "rejected"; readonly reason: string; readonly message: string }
-  /** The cloud said no for now (quota, throttling), so this request made nothing. `reason` becomes the `wait_reason`. */
+  /**
+   * The cloud said no for now (quota, throttling), so this request made nothing. `reason` becomes the `wait_reason`.
+   * `holdsUp` tells whether another job's create would meet the same: then the whole target backs off, else this job alone.
+   */
   | {
       readonly kind: "refused";
       readonly reason: string;
       readonly message: string;
       readonly retryAfterMs: number | undefined;
+      readonly holdsUp: "target" | "job";
     }
   /** It may or may not have made the batch job: 5xx, reset, timeout. */
   | { readonly kind: "unknown"; readonly cause: unknown };

@@ -32,6 +32,8 @@ export interface Charge {
   unansweredAtVersion: number | undefined;
   /** How many steps in a row did not get through; the measure of the next backoff. */
   failures: number;
+  /** How many creates in a row were refused for a reason of this job alone; the measure of its next rest. */
+  refusals: number;
   /** Those who wait for the first answer of the cloud. */
   readonly waiters: Set<(job: Job) => void>;
 }
@@ -54,6 +56,7 @@ export function createCharge(job: Job, known: Knowledge): Charge {
     isOutdated: false,
     unansweredAtVersion: undefined,
     failures: 0,
+    refusals: 0,
     waiters: new Set(),
   };
 }

@@ -32,7 +32,13 @@ describe("after a create", () => {
   });
 
   it("a refusal for now takes the doubt back only where there was none before", () => {
-    const outcome = { kind: "refused", reason: "QUOTA", message: "full", retryAfterMs: undefined } as const;
+    const outcome = {
+      kind: "refused",
+      reason: "QUOTA",
+      message: "full",
+      retryAfterMs: undefined,
+      holdsUp: "target",
+    } as const;
     expect(afterCreate(begun, sure, outcome, 9)?.changes).toEqual({
       createPhase: "INTENDED",
       waitReason: "QUOTA",

@@ -1,4 +1,5 @@
 import { type CreateOutcome, TrustLapsedError } from "#pkg/batch/index.ts";
+import { type Backoff, backoffMs } from "#pkg/clock/index.ts";
 import { InvariantError } from "#pkg/errors/index.ts";
 import { batchJobIdOf, CreatePhase, EventType, type Job } from "#pkg/job/index.ts";
 import { createCalls } from "./calls.ts";
@@ -102,7 +103,13 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     } catch (error) {
       log.error({ ...fieldsOf(job), err: error }, "the job's env values cannot be opened");
       const message = "the key that sealed the job's environment is not at hand";
-      return { kind: "refused", reason: KEY_MISSING, message, retryAfterMs: undefined };
+      return {
+        kind: "refused",
+        reason: "SEALING_KEY_MISSING",
+        message,
+        retryAfterMs: undefined,
+        holdsUp: "job",
+      };
     }
     return await trusted(charge, (permit) =>
       provider.create(
@@ -120,6 +127,15 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     );
   }
 
+  /** The job was refused for a reason that nobody else of its target meets. Answers when its next try may be, wall clock. */
+  function restAlone(
+    charge: Charge,
+    { retryAfterMs = 0 }: { readonly retryAfterMs: number | undefined },
+  ): number {
+    charge.refusals += 1;
+    return clock.nowMs() + Math.max(retryAfterMs, backoffMs(ALONE_BACKOFF, charge.refusals, options.entropy));
+  }
+
   /** Commits what a create came to. `before` is what was known before it left. */
   async function record(
     charge: Charge,
@@ -130,11 +146,12 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     const fields = { ...fieldsOf(charge.job), batch_job_id: batchJobId(charge.job) };
     let retryAtMs = 0;
     if (outcome.kind === "accepted") {
+      charge.refusals = 0;
       gate.accepted();
       budget.answered();
       log.info({ ...fields, adopted: outcome.adopted }, "batch job accepted");
     } else if (outcome.kind === "refused") {
-      retryAtMs = isJobOnly(outcome) ? clock.nowMs() + CALL_TIMEOUT_MS : gate.refused(outcome.retryAfterMs);
+      retryAtMs = outcome.holdsUp === "job" ? restAlone(charge, outcome) : gate.refused(outcome.retryAfterMs);
       log.warn(
         { ...fields, reason: outcome.reason, message: outcome.message },
         "worker failed to process job",
@@ -153,7 +170,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     const progress = write_ === undefined ? "moved" : await write(charge, write_);
     // An unknown answer is asked about after a backoff, in case the cloud is only slow. A refusal closes the gate, but not
     // where it is about this job alone.
-    const again = outcome.kind === "unknown" || (outcome.kind === "refused" && isJobOnly(outcome));
+    const again = outcome.kind === "unknown" || (outcome.kind === "refused" && outcome.holdsUp === "job");
     return again && progress === "moved" ? "later" : progress;
   }
 
@@ -227,11 +244,8 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
   };
 }
 
-/** A job that lacks its key says nothing about its target. */
-const KEY_MISSING = "SEALING_KEY_MISSING";
-function isJobOnly(outcome: { readonly reason: string }): boolean {
-  return outcome.reason === KEY_MISSING;
-}
+/** How long a job rests that was refused for a reason of its own, and the cloud named no time: for somebody to mend it. */
+const ALONE_BACKOFF: Backoff = { initialMs: 2_000, maxMs: 300_000, factor: 2 };
 
 function isBegun(job: Job): boolean {
   return job.createPhase === CreatePhase.Begun;

@@ -196,7 +196,13 @@ describe("a refusal", () => {
         async create(...args) {
           creates += 1;
           if (creates === 1)
-            return { kind: "refused", reason: "QUOTA", message: "full", retryAfterMs: 1_500 };
+            return {
+              kind: "refused",
+              reason: "QUOTA",
+              message: "full",
+              retryAfterMs: 1_500,
+              holdsUp: "target",
+            };
           return provider.create(...args);
         },
       }),
@@ -208,6 +214,32 @@ describe("a refusal", () => {
     expect(creates).toBe(1);
     for (const { jobId } of [first, second])
       expect(await owner.until(jobId, ended)).toMatchObject({ status: "COMPLETED" });
+  });
+});
+
+describe("a create refused for a reason of the job's own", () => {
+  it("leaves that job PENDING with a wait_reason, and every other create of the target goes on", async () => {
+    let refusals = 0;
+    let heldId = "";
+    owner = await startOwner({
+      providerBetween: (provider) => ({
+        ...provider,
+        async create(request, permit) {
+          if (request.jobId !== heldId || refusals === 2) return provider.create(request, permit);
+          refusals += 1;
+          const message = "not allowed to act as it";
+          return { kind: "refused", reason: "ACT_AS", message, retryAfterMs: undefined, holdsUp: "job" };
+        },
+      }),
+    });
+    const row = await owner.insert("true");
+    heldId = row.jobId;
+    const held = await owner.dispatcher.begin(row, never);
+    expect(held).toMatchObject({ status: "PENDING", waitReason: "ACT_AS", createPhase: "INTENDED" });
+    const free = await submit("true");
+    expect(free.status).toBe("RUNNING");
+    expect(await owner.until(held.jobId, ended)).toMatchObject({ status: "COMPLETED", attempt: 1 });
+    expect(refusals).toBe(2);
   });
 });
 

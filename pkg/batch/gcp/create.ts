@@ -44,7 +44,9 @@ export async function createBatchJob(
     return accepted(job, request, false);
   } catch (error) {
     if (error instanceof TrustLapsedError) throw error;
-    return isStatus(error, "ALREADY_EXISTS") ? adopt(deps, request, permit.signal) : outcomeOf(error);
+    return isStatus(error, "ALREADY_EXISTS")
+      ? adopt(deps, request, permit.signal)
+      : outcomeOf(error, request.spec);
   }
 }
 

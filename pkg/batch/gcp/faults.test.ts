@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { asUnavailable, CallError, CredentialsError, isAboutLocation, outcomeOf } from "./faults.ts";
 
+const SPEC = { serviceAccount: "" };
+
 test.each([
   ["Location us-nowhere1 is not found or access is unauthorized.", true],
   ["Project 'p-1' not found or deleted", true],
@@ -17,18 +19,18 @@ test.each([
 
 test("what never left is refused, not doubted, whatever the transport calls it", () => {
   const unsent = new CallError("UNAVAILABLE", "No connection established", { wasSent: false });
-  expect(outcomeOf(unsent)).toMatchObject({ kind: "refused", reason: "PROVIDER_UNREACHABLE" });
+  expect(outcomeOf(unsent, SPEC)).toMatchObject({ kind: "refused", reason: "PROVIDER_UNREACHABLE" });
   const sent = new CallError("UNAVAILABLE", "Connection dropped", { wasSent: true });
-  expect(outcomeOf(sent)).toEqual({ kind: "unknown", cause: sent });
+  expect(outcomeOf(sent, SPEC)).toEqual({ kind: "unknown", cause: sent });
 });
 
 test("no credentials is the deployment's trouble, and no job's", () => {
   const error = new CredentialsError(new Error("Could not load the default credentials"));
-  expect(outcomeOf(error)).toMatchObject({ kind: "refused", reason: "NO_CREDENTIALS" });
+  expect(outcomeOf(error, SPEC)).toMatchObject({ kind: "refused", reason: "NO_CREDENTIALS" });
   expect(asUnavailable(error)).toMatchObject({ reason: "NO_CREDENTIALS" });
 });
 
 test("whatever is not known is a doubt", () => {
   const cause = new Error("deadline");
-  expect(outcomeOf(cause)).toEqual({ kind: "unknown", cause });
+  expect(outcomeOf(cause, SPEC)).toEqual({ kind: "unknown", cause });
 });

@@ -1,6 +1,7 @@
 import type { grpc } from "google-gax";
 import type { CreateOutcome } from "#pkg/batch/index.ts";
 import { errorMessage, UnavailableError } from "#pkg/errors/index.ts";
+import type { JobSpec } from "#pkg/job/index.ts";
 import { gax } from "./gax.ts";
 
 /** How long reads rest after a throttling that named no time. */
@@ -79,7 +80,7 @@ export function callErrorOf(error: grpc.ServiceError, wasSent: boolean): CallErr
  * What a create's failure means; the table stands in README.md. What the cloud may mend, or its operator, is refused for
  * now; what is wrong with this very request is rejected; and whatever may have been done is unknown.
  */
-export function outcomeOf(error: unknown): CreateOutcome {
+export function outcomeOf(error: unknown, spec: Pick<JobSpec, "serviceAccount">): CreateOutcome {
   if (error instanceof CredentialsError) return refused("NO_CREDENTIALS", error.message);
   if (!(error instanceof CallError)) return { kind: "unknown", cause: error };
   if (!error.wasSent) return refused("PROVIDER_UNREACHABLE", error.message);
@@ -95,7 +96,10 @@ export function outcomeOf(error: unknown): CreateOutcome {
         ? refused("LOCATION_NOT_FOUND", error.message)
         : { kind: "rejected", reason: "NOT_FOUND", message: error.message };
     case "PERMISSION_DENIED":
-      return refused(`PERMISSION_DENIED${suffixOf(error.permission)}`, error.message);
+      return {
+        ...refused(`PERMISSION_DENIED${suffixOf(error.permission)}`, error.message),
+        holdsUp: spec.serviceAccount !== "" && isAboutServiceAccount(error) ? "job" : "target",
+      };
     case "UNAUTHENTICATED":
       return refused("CREDENTIALS_REJECTED", error.message);
     case "UNIMPLEMENTED":
@@ -142,8 +146,15 @@ export function isAboutLocation(words: string): boolean {
   return LOCATION_MISSING.some((pattern) => pattern.test(words));
 }
 
-function refused(reason: string, message: string, retryAfterMs?: number): CreateOutcome {
-  return { kind: "refused", reason, message, retryAfterMs };
+function refused(reason: string, message: string, retryAfterMs?: number) {
+  return { kind: "refused", reason, message, retryAfterMs, holdsUp: "target" } as const;
+}
+
+/** Whether the permission that is missing is the one to run jobs as the service account that the request names. */
+function isAboutServiceAccount(error: CallError): boolean {
+  return /iam\.serviceAccounts\.actAs|\bact as\b[^.]*\bservice account\b/i.test(
+    error.permission ?? error.message,
+  );
 }
 
 function isRate(error: CallError): boolean {

@@ -216,5 +216,5 @@ async function adoptOr(
 
 function refused(reason: string, message: string, cause: unknown): CreateOutcome {
   const words = cause === undefined ? message : `${message}: ${errorMessage(cause)}`;
-  return { kind: "refused", reason, message: words, retryAfterMs: undefined };
+  return { kind: "refused", reason, message: words, retryAfterMs: undefined, holdsUp: "target" };
 }

@@ -51,7 +51,12 @@ describe("what an answer of the cloud means for a create", () => {
     [
       "PERMISSION_DENIED",
       said("PERMISSION_DENIED", "denied", iam),
-      { kind: "refused", reason: "PERMISSION_DENIED_IAM_SERVICE_ACCOUNTS_ACT_AS", message: "denied" },
+      {
+        kind: "refused",
+        reason: "PERMISSION_DENIED_IAM_SERVICE_ACCOUNTS_ACT_AS",
+        message: "denied",
+        holdsUp: "target",
+      },
     ],
     [
       "PERMISSION_DENIED that says it in words alone",
@@ -104,5 +109,27 @@ describe("what an answer of the cloud means for a create", () => {
     expect(await world.provider.create(request, trusted())).toMatchObject(outcome);
     expect(creates()).toBe(1);
     expect(world.cloud.made(request.batchJobId)).toBe(0);
+  });
+
+  it.each([
+    ["by its name", said("PERMISSION_DENIED", "denied", iam)],
+    ["in words alone", said("PERMISSION_DENIED", "The caller may not act as service account a@b")],
+  ])(
+    "a permission on the service account that the job names, told %s, holds up that job alone",
+    async (_, before) => {
+      world.cloud.misbehave({ method: "CreateJob", before });
+      const request = requestFor(SLEEPS, { spec: { serviceAccount: "a@b" } });
+      expect(await world.provider.create(request, trusted())).toMatchObject({
+        kind: "refused",
+        holdsUp: "job",
+      });
+    },
+  );
+
+  it("another permission that is missing holds up the target, whatever the job names", async () => {
+    world.cloud.deny("batch.jobs.create");
+    const request = requestFor(SLEEPS, { spec: { serviceAccount: "a@b" } });
+    const outcome = await world.provider.create(request, trusted());
+    expect(outcome).toMatchObject({ kind: "refused", holdsUp: "target" });
   });
 });

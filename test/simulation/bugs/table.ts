@@ -140,7 +140,7 @@ export const BUGS: readonly Bug[] = [
       {
         file: provider,
         find: `    if (reply.kind === "unknown") return reply;`,
-        replace: `    if (reply.kind === "unknown") return { kind: "refused", reason: "5XX", message: "5xx", retryAfterMs: undefined };`,
+        replace: `    if (reply.kind === "unknown") return { kind: "refused", reason: "5XX", message: "5xx", retryAfterMs: undefined, holdsUp: "target" };`,
       },
     ],
   },

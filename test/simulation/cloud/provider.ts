@@ -91,7 +91,13 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
     const reply = await ask(what, permit.signal, () => cloud.create(request, signedAtMs));
     if (reply.kind === "unknown") return reply;
     if (reply.kind === "throttled") {
-      return { kind: "refused", reason: "QUOTA", message: "429", retryAfterMs: reply.retryAfterMs };
+      return {
+        kind: "refused",
+        reason: "QUOTA",
+        message: "429",
+        retryAfterMs: reply.retryAfterMs,
+        holdsUp: "target",
+      };
     }
     return outcomeOf(request, reply.answer);
   }
