@@ -1,7 +1,7 @@
 import { DeploymentService } from "#gen/jennah/v1/deployment_service_pb.js";
 import type { BatchProvider } from "#pkg/batch/index.ts";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
-import { InvariantError, UnavailableError } from "#pkg/errors/index.ts";
+import { errorMessage, InvariantError, UnavailableError } from "#pkg/errors/index.ts";
 import { createService, type Service } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import { createRpcHandler } from "#pkg/rpc/index.ts";
@@ -96,7 +96,8 @@ export function createWorker(options: WorkerOptions): Worker {
       const keyring = await openKeyring({ store, keys: settings.SECRETS_KEY, entropy, log });
       return { store, deploymentId, keyring, onEnded: metrics.observeEnd };
     } catch (error) {
-      log.error({ err: error }, "Failed to create database client");
+      // Whoever runs the service logs the whole of it.
+      log.error({ message: errorMessage(error) }, "Failed to create database client");
       throw error;
     }
   }

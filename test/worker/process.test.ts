@@ -112,6 +112,8 @@ describe("a worker process", () => {
   it("whose database cannot be had says so in the words that operators know, and does not exit 0", async () => {
     const child = start({ ...LOCAL, DB_PATH: "/dev/null/jennah.db" });
     expect((await child.ended).code).not.toBe(0);
-    expect(child.lines.join()).toContain("Failed to create database client");
+    const words = child.lines.filter((line) => line.includes("Failed to create database client"));
+    expect(words).toEqual([expect.stringContaining("/dev/null/jennah.db (DB_PATH)")]);
+    expect(child.lines.filter((line) => line.includes('"stack"'))).toHaveLength(1);
   });
 });

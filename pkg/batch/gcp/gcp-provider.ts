@@ -1,6 +1,6 @@
 import type { BatchCapabilities, BatchProvider, LookOutcome } from "#pkg/batch/index.ts";
 import type { Clock } from "#pkg/clock/index.ts";
-import { InvariantError } from "#pkg/errors/index.ts";
+import { errorMessage, InvariantError } from "#pkg/errors/index.ts";
 import { createService, type Service } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import { type Connection, connect } from "./connection.ts";
@@ -53,7 +53,8 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
         running = { connection, reader: createReader(connection, location, { clock, log }) };
         await checkStart({ ...running, location, clock }, stopping);
       } catch (error) {
-        log.error({ err: error }, "Failed to create GCP Batch client");
+        // Whoever runs the service logs the whole of it.
+        log.error({ message: errorMessage(error) }, "Failed to create GCP Batch client");
         throw error;
       }
       if (surroundings.serviceAccount === "") {

@@ -53,9 +53,7 @@ export function createSpannerStore(options: SpannerStoreOptions): JobStore {
         await checkSchema(db, path);
         log.info({}, `Connected to Spanner: ${path}`);
       } catch (error) {
-        const fault = startupFaultOf(options, error);
-        log.error({ err: fault }, "Failed to create database client");
-        throw fault;
+        throw startupFaultOf(options, error);
       }
     },
     async stop() {

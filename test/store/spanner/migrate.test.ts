@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ExitCode, StartupError } from "#pkg/errors/index.ts";
-import { createLogger } from "#pkg/log/index.ts";
 import { openDatabase } from "#pkg/store/spanner/database.ts";
 import { type MigrationProgress, migrate } from "#pkg/store/spanner/index.ts";
 import { META_KEY } from "#pkg/store/spanner/meta.ts";
@@ -102,16 +101,6 @@ describeOnSpanner("the schema in Spanner", (emulator) => {
       expect(fault).toMatchObject(
         refusal(/no such database \(DB_DATABASE\).*gcloud spanner databases create none/),
       );
-    });
-
-    it("in the words that operators know, too", async () => {
-      const lines: string[] = [];
-      const destination = { write: (line: string) => void lines.push(line) };
-      const log = createLogger({ level: "info", format: "json", destination });
-      const store = spannerStoreOf("none", { log });
-      await expect(store.start()).rejects.toThrow(StartupError);
-      await store.stop();
-      expect(lines.join("")).toContain('"msg":"Failed to create database client"');
     });
 
     it("where there is no instance", async () => {
