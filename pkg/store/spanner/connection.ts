@@ -48,6 +48,7 @@ export interface Connection {
 export function openConnection(name: DatabaseName): Connection {
   const database = `projects/${name.project}/instances/${name.instance}/databases/${name.database}`;
   const client = new v1.SpannerClient(clientOptions(name.project));
+  let isInitialized = false;
   // A transaction's locks are at the leader; a strong read is answered by whoever is near.
   const toAnyone = { "google-cloud-resource-prefix": database };
   const toLeader = { ...toAnyone, "x-goog-spanner-route-to-leader": "true" };
@@ -61,6 +62,9 @@ export function openConnection(name: DatabaseName): Connection {
 
   return {
     async createSession(timeoutMs) {
+      // Every call begins with this and awaits it nowhere: a fault, such as no credentials, would end the process.
+      await client.initialize();
+      isInitialized = true;
       const [session] = await client.createSession(
         { database, session: { multiplexed: true } },
         once(timeoutMs),
@@ -81,7 +85,9 @@ export function openConnection(name: DatabaseName): Connection {
     async rollback(session, transactionId, timeoutMs) {
       await client.rollback({ session: session.name, transactionId }, once(timeoutMs));
     },
-    close: () => client.close(),
+    async close() {
+      if (isInitialized) await client.close();
+    },
   };
 }
 

@@ -69,6 +69,8 @@ async function changeSchema(options: MigrateOptions, { name: migration, schema }
   const tell = (done: number) => onProgress({ name: migration, done, of: schema.length });
   tell(0);
   const client = new v1.DatabaseAdminClient(clientOptions(project));
+  // Every call begins with this and awaits it nowhere: a fault would end the process.
+  await client.initialize();
   try {
     const name = await beginChange(client, options, schema);
     for (let told = 0; ; ) {
