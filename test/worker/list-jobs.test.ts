@@ -50,6 +50,24 @@ describe("ListJobs", () => {
     expect(jobs.flatMap((job: { events?: unknown[] }) => job.events ?? [])).toEqual([]);
   });
 
+  it("a page of large jobs ends before it is large, and the next goes on behind it", async () => {
+    const large = { "X-Tenant-Id": "large" };
+    const commands = ["-c", "true", "x".repeat(60_000)];
+    for (let i = 0; i < 250; i++)
+      await harness.post("SubmitJob", { ...OK, commands, not_before: isoIn(3_600_000) }, large);
+    const seen = new Set<string>();
+    let pages = 0;
+    let page_token = "";
+    do {
+      const { body } = await harness.post("ListJobs", { page_size: 1_000, page_token }, large);
+      for (const { job_id } of body.jobs) seen.add(job_id);
+      pages += 1;
+      page_token = body.next_page_token ?? "";
+    } while (page_token !== "");
+    expect(pages).toBeGreaterThan(1);
+    expect(seen.size).toBe(250);
+  });
+
   it("a tenant that never submitted gets an empty page", async () => {
     expect((await harness.post("ListJobs", {}, { "X-Tenant-Id": "nobody" })).body).toEqual({});
   });

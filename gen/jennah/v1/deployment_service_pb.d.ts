@@ -319,7 +319,8 @@ export declare const ListJobsRequestSchema: GenMessage<ListJobsRequest>;
  */
 export declare type ListJobsResponse = Message<"jennah.v1.ListJobsResponse"> & {
   /**
-   * The jobs, newest first, without `events`. A page may be shorter than asked for, even empty, and not be the last.
+   * The jobs, newest first, without `events`. A page may be shorter than asked for, even empty, and not be the last:
+   * it ends after about 2 MiB, and after as many jobs looked at as a page may cost.
    *
    * @generated from field: repeated jennah.v1.Job jobs = 1;
    */
