@@ -24,7 +24,9 @@ const UNSTARTABLE: Readonly<Record<number, string>> = {
   126: "the program cannot be executed",
   127: "the program was not found",
 };
-const FIRST_SIGNAL_CODE = 128;
+/** A shell adds a signal's number to this; signals go to 64. Programs end with codes above of their own accord (255). */
+const SIGNAL_BASE = 128;
+const LAST_SIGNAL = 64;
 
 /** The table of README.md. Undefined: there is no such batch job (any more). */
 export function stateOf(facts: AttemptFacts): BatchJobState | undefined {
@@ -72,13 +74,15 @@ function ended(facts: AttemptFacts, exit: ExitRecord): BatchJobState {
 }
 
 /** Where in the shim the shell says that it was: a path of this installation, and nothing to a caller. */
-const SHIM_PLACE = /^\S*shim\.sh: (line )?\d+: (exec: )?/;
+const SHIM_PLACE = /^\S*shim\.sh: (exec: )?(line )?\d+: (exec: )?/;
 
 function wordsOf(code: number, lastWords: string | undefined): string {
   const unstartable = UNSTARTABLE[code];
-  if (unstartable !== undefined)
-    return `exit code ${code}: ${unstartable}${lastWords ? `: ${lastWords.replace(SHIM_PLACE, "")}` : ""}`;
-  if (code > FIRST_SIGNAL_CODE) return `exit code ${code}: ended by signal ${code - FIRST_SIGNAL_CODE}`;
+  // Said by the shim's shell only; a program that ends with such a code itself may have written anything, secrets too.
+  if (unstartable !== undefined && lastWords !== undefined && SHIM_PLACE.test(lastWords))
+    return `exit code ${code}: ${unstartable}: ${lastWords.replace(SHIM_PLACE, "")}`;
+  if (code > SIGNAL_BASE && code <= SIGNAL_BASE + LAST_SIGNAL)
+    return `exit code ${code}: ended by signal ${code - SIGNAL_BASE}`;
   return `exit code ${code}`;
 }
 

@@ -142,6 +142,21 @@ describe("the program's surroundings", () => {
     expect(end.message).not.toContain("shim");
   });
 
+  test.each([
+    [126, "exit code 126"],
+    [127, "exit code 127"],
+    [137, "exit code 137: ended by signal 9"],
+    [255, "exit code 255"],
+  ])(
+    "a program that ends with %i itself is told so, and nothing of its output is",
+    async (exitCode, message) => {
+      const request = requestFor(sh(`echo token=secret; exit ${exitCode}`));
+      await provider.create(request, trusted());
+      const end = await eventually(provider, request.batchJobId, ENDED);
+      expect(end).toMatchObject({ phase: BatchPhase.Failed, reason: "EXIT_CODE", exitCode, message });
+    },
+  );
+
   test("arguments longer than the machine takes are rejected", async () => {
     const commands = Array.from({ length: 40 }, () => "x".repeat(100_000));
     const request = requestFor({ entrypoint: "/bin/true", commands });

@@ -29,7 +29,7 @@ export function sql(text: TemplateStringsArray): Sql {
 
 /**
  * Opens a connection. Its own busy waiting is off (`timeout: 0`): SQLite's waits grow to 100 ms and favour whoever comes
- * last, so waiting is done where the order is known, in `write-lock.ts`.
+ * last, so waiting is done where the order is known, in `write-queue.ts`.
  */
 export function openDatabase(path: string, options: { readonly readOnly: boolean }): Database {
   const connection = new DatabaseSync(path, {
