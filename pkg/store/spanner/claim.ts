@@ -56,22 +56,17 @@ export const ANY_LEFT = sql`
 /**
  * Takes one batch. It is searched for outside of the transaction, and each row that was found is read again inside it: a
  * search inside would lock what lies between the rows, and every insert would wait for every claim. Candidates that a peer
- * took meanwhile are searched for anew, so a batch is short only when no more was there.
+ * took meanwhile are searched for anew, so a batch is short only when no more was there. When that fails, what was taken before
+ * is the claimer's all the same, and so may be what was in doubt: a claimer that is not answered looks for what it owns.
  */
 export async function claimJobs(db: Database, request: ClaimRequest): Promise<readonly Job[]> {
   const taken: Job[] = [];
   for (;;) {
     const wanted = request.limit - taken.length;
-    try {
-      const candidates = await search(db, request, wanted);
-      if (candidates.length > 0)
-        taken.push(...(await db.transact((each) => takeAll(each, request, candidates))));
-      if (candidates.length < wanted || taken.length === request.limit) return taken;
-    } catch (error) {
-      // What was taken before is this claimer's, and it must know.
-      if (taken.length === 0) throw error;
-      return taken;
-    }
+    const candidates = await search(db, request, wanted);
+    if (candidates.length > 0)
+      taken.push(...(await db.transact((each) => takeAll(each, request, candidates))));
+    if (candidates.length < wanted || taken.length === request.limit) return taken;
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createManualClock, type ManualClock, systemClock } from "#pkg/clock/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
+import type { Owner } from "#pkg/job/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
 import { type FaultProxy, startFaultProxy } from "#test/support/fault-proxy.ts";
 import { newJob } from "#test/support/new-job.ts";
@@ -144,6 +145,49 @@ describeOnSpanner("spanner and its faults", (emulator) => {
     await told;
     await patient.stop();
     expect(await peer.insertJobs([job])).toMatchObject([{ kind: "repeated", job: { jobId: job.jobId } }]);
+  });
+
+  it("a claim whose second commit stays in doubt, after a peer left the first one short, is told as unavailable", async () => {
+    const clock = createManualClock();
+    const patient = await startBehindProxy({ clock });
+    const target = "test/short";
+    await peer.insertJobs([newJob({ target }), newJob({ target }), newJob({ target })]);
+    const claimAs = (by: JobStore, claimer: Owner, limit: number) =>
+      by.claimJobs({
+        claimer,
+        targets: [target],
+        level: 1,
+        dead: [],
+        livingTargets: [target],
+        nowMs: systemClock.nowMs(),
+        includeUnowned: true,
+        limit,
+      });
+    const mine = { workerId: "claims", term: 1 };
+    // Between the search and the transaction, which waits for its next try.
+    proxy.befall("StreamingRead", { kind: "refuse", code: ABORTED, retryDelayMs: 700 });
+    const claiming = claimAs(patient, mine, 2);
+    await until(
+      () => clock.pending > 0,
+      async () => undefined,
+    );
+    expect(await claimAs(peer, { workerId: "peer", term: 1 }, 1)).toHaveLength(1);
+    const first = proxy.arrival("Commit");
+    await clock.advance(1_000);
+    await first;
+    proxy.befall("Commit", { kind: "lose" }, 1_000);
+    const told = expect(claiming).rejects.toMatchObject({
+      name: "UnavailableError",
+      message: expect.stringContaining("whether the commit happened is not known"),
+    });
+    await until(
+      () => hasSettled(claiming),
+      () => passWhileWaiting(clock, 1_000),
+    );
+    await told;
+    await patient.stop();
+    // All of it is the claimer's, and nobody but itself would ever look for it.
+    expect(await peer.findOwned(mine, undefined, 10)).toHaveLength(2);
   });
 
   it("a storm of aborts is over in milliseconds, each try after a pause, none of them the client's own", async () => {
