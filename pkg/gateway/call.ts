@@ -7,7 +7,7 @@ import {
   UnavailableError,
 } from "#pkg/errors/index.ts";
 import { toConnectError } from "#pkg/rpc/index.ts";
-import { CallProtocol, errorReply } from "#pkg/rpc/protocol/index.ts";
+import { CallProtocol, callerTimeoutMs, errorReply } from "#pkg/rpc/protocol/index.ts";
 import { type Caller, ResetCode } from "./caller.ts";
 import { headerValue, replyHeaders, requestHeaders } from "./headers.ts";
 import { mayRepeat } from "./repeat.ts";
@@ -63,6 +63,9 @@ export type CallFault = (typeof CallFault)[keyof typeof CallFault];
 /** The streaming protocols put five bytes before each message. */
 const ENVELOPE_BYTES = 5;
 
+/** By how much the worker's own answer to a caller's deadline, which says more, may come later than the deadline. */
+const DEADLINE_GRACE_MS = 100;
+
 /** Carries one call to its end; see the README for its states. `onEnd` is called once. */
 export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallEnd) => void): void {
   const { caller, protocol, rpc } = plan;
@@ -78,7 +81,10 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
   /** Some visit was not refused: whatever became of later ones, what it asked for may have been done. */
   let wasTaken = false;
   const guest: Guest = { workerLost };
-  const timer = isUnary ? limits.clock.timer(limits.unaryTimeoutMs, onDeadline) : undefined;
+  const callerMs = (callerTimeoutMs(protocol, caller.header) ?? Number.POSITIVE_INFINITY) + DEADLINE_GRACE_MS;
+  const ownMs = isUnary ? limits.unaryTimeoutMs : Number.POSITIVE_INFINITY;
+  const timeMs = Math.min(callerMs, ownMs);
+  const timer = Number.isFinite(timeMs) ? limits.clock.timer(timeMs, onDeadline) : undefined;
 
   caller.onGone = (code) => {
     visit?.cancel(code);
@@ -221,12 +227,19 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
     if (isOver) return;
     visit?.cancel(ResetCode.Cancel);
     if (status !== undefined) {
-      finish(CallFault.Cut, new Error("the gateway's time for unary calls ran out"));
+      finish(CallFault.Cut, new Error("the call's time ran out"));
       caller.reset(ResetCode.Cancel);
       return;
     }
-    const words = `no answer within ${limits.unaryTimeoutMs / 1000} s; the call may still take effect`;
-    answer(toConnectError(new DeadlineExceededError("GATEWAY_TIMEOUT", words), plan.requestId));
+    const [reason, within] =
+      callerMs < ownMs
+        ? ["CALLER_TIMEOUT", "the caller's deadline"]
+        : ["GATEWAY_TIMEOUT", `${limits.unaryTimeoutMs / 1000} s`];
+    const words =
+      visited.length === 0
+        ? `the request did not come whole within ${within}; nothing was done`
+        : `no answer within ${within}; the call may still take effect`;
+    answer(toConnectError(new DeadlineExceededError(reason, words), plan.requestId));
   }
 
   /** The gateway's own reply. */

@@ -492,6 +492,42 @@ describe("ends", () => {
   });
 });
 
+describe("the caller's deadline", () => {
+  const silent = { http1: (request: IncomingMessage) => void request.resume(), stream: () => undefined };
+
+  it.each([
+    ["Connect", 504, { "content-type": "application/json", "connect-timeout-ms": "200" }],
+    ["gRPC-Web", 200, { "content-type": "application/grpc-web+proto", "grpc-timeout": "200m" }],
+  ])("ends a call by %s where the worker is silent", async (_, status, headers) => {
+    const { under } = await pair(silent);
+    const reply = await fetch(`${under.url}/a`, {
+      method: "POST",
+      headers: { ...headers, "x-tenant-id": "t" },
+      body: "",
+    });
+    expect(reply.status).toBe(status);
+    expect(decodeURIComponent(await reply.text())).toContain("the caller's deadline");
+  });
+
+  it("ends a stream too", async () => {
+    const { under } = await pair(silent);
+    const stream = http2Session(under.url).request({ ...GRPC, ":path": "/a", "grpc-timeout": "200m" });
+    const [headers] = await once(stream, "response");
+    expect(headers["grpc-status"]).toBe("4");
+  });
+
+  it("says of a request that never came whole that nothing was done", async () => {
+    const { under, upstream } = await pair(silent);
+    const socket = rawSocket(under.port);
+    socket.write(
+      "POST /a HTTP/1.1\r\nHost: a\r\nX-Tenant-Id: t\r\nContent-Type: application/json\r\n" +
+        "Connect-Timeout-Ms: 200\r\nContent-Length: 9\r\nConnection: close\r\n\r\n{",
+    );
+    expect(await untilClosed(socket)).toContain("nothing was done");
+    expect(upstream.seen).toEqual([]);
+  });
+});
+
 /** A stream's reply that has begun, and that nobody reads yet. */
 async function readHttp2(url: string): Promise<Readable> {
   const stream = http2Session(url).request({ ...GRPC, ":path": "/a" });
