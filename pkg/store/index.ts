@@ -25,6 +25,7 @@ export type {
   PageCursor,
   RequestKind,
   RequestResult,
+  UsedKey,
   WriteResult,
 } from "./jobs.ts";
 export type { BeginTerm, TermResult, WorkerDescription, WorkerRecord } from "./workers.ts";

@@ -11,6 +11,7 @@ import type {
   NewJob,
   RequestKind,
   RequestResult,
+  UsedKey,
   WriteResult,
 } from "./jobs.ts";
 import type { BeginTerm, TermResult, WorkerRecord } from "./workers.ts";
@@ -84,6 +85,8 @@ export interface JobStore {
   getJobs(refs: readonly JobRef[]): Promise<readonly Job[]>;
   /** Whether this id was the tenant's and is deleted: its tombstone is remembered. */
   hasTombstone(ref: JobRef): Promise<boolean>;
+  /** What a tenant's idempotency key was first used for, also when that job is deleted; undefined when it is free. */
+  findKey(tenantId: string, key: string): Promise<UsedKey | undefined>;
   /** Oldest first. */
   listEvents(ref: JobRef): Promise<readonly JobEvent[]>;
   /** Without jobs whose delete was requested. Costs O(pageSize) whatever the filter and however many jobs there are. */

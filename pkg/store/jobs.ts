@@ -17,6 +17,12 @@ export type InsertResult =
    */
   | { readonly kind: "conflict"; readonly reason: "DIFFERENT_REQUEST" | "DELETED" };
 
+/** The first use of an idempotency key. */
+export interface UsedKey {
+  readonly jobId: string;
+  readonly requestHash: string;
+}
+
 /**
  * An entry of the history that goes with a change. The rest is the store's to fill in: `seq` is the version that the change
  * gave the row, `from` and `to` its status before and after, actor and term the owner that wrote, `at` the write's moment.

@@ -13,7 +13,7 @@ import {
 } from "#pkg/job/index.ts";
 import { callOf, type RepeatHeaders } from "#pkg/rpc/index.ts";
 import type { InsertResult, NewJob } from "#pkg/store/index.ts";
-import type { Api } from "./api.ts";
+import { type Api, findJob } from "./api.ts";
 import { isServed, NO_WORKER } from "./wait-reason.ts";
 
 /** A job that passed every check and is to be committed. */
@@ -51,7 +51,7 @@ export async function acceptJob(api: Api, acceptance: Acceptance, context: Handl
   const hashes = requestHashes(api.keyring, tenantId, acceptance.request);
   const fresh = draft(api, acceptance, tenantId, hashes[0]);
   const result = await insert(api, fresh, hashes);
-  if (result.kind === "conflict") throw conflictError(result.reason);
+  if (result.kind === "conflict") throw conflictError(result.reason, acceptance.repeat);
   const { job } = result;
   if (result.kind === "repeated" && !isUnbegun(job, fresh)) {
     log.info({ job_id: job.jobId }, "repeat answered with the first job");
@@ -59,6 +59,27 @@ export async function acceptJob(api: Api, acceptance: Acceptance, context: Handl
   }
   log.info({ job_id: job.jobId, target: job.target, owner: job.owner?.workerId }, "job accepted");
   return job.owner === undefined ? job : await begin(api, job, acceptance.waitSeconds, context);
+}
+
+/**
+ * The first job of a repeat, for a call that cannot be judged any more by what it was judged by then; undefined where its key
+ * is free.
+ * @throws AlreadyExistsError when the key was used for something else, or its job was deleted.
+ */
+export async function firstJobOf(
+  api: Api,
+  { request, repeat }: Pick<Acceptance, "request" | "repeat">,
+  context: HandlerContext,
+): Promise<Job | undefined> {
+  const { tenantId } = callOf(context);
+  if (repeat.idempotencyKey === undefined) return undefined;
+  const used = await api.store.findKey(tenantId, repeat.idempotencyKey);
+  if (used === undefined) return undefined;
+  if (!requestHashes(api.keyring, tenantId, request).includes(used.requestHash))
+    throw conflictError("DIFFERENT_REQUEST", repeat);
+  const job = await findJob(api.store, { tenantId, jobId: used.jobId });
+  if (job === undefined) throw conflictError("DELETED", repeat);
+  return job;
 }
 
 function draft(api: Api, acceptance: Acceptance, tenantId: string, requestHash: string): NewJob {
@@ -141,11 +162,16 @@ function isUnbegun(job: Job, fresh: NewJob): boolean {
   return job.jobId === fresh.jobId && isMine && job.version === 1;
 }
 
-function conflictError(reason: "DIFFERENT_REQUEST" | "DELETED"): AlreadyExistsError {
+function conflictError(
+  reason: "DIFFERENT_REQUEST" | "DELETED",
+  { idempotencyKey }: RepeatHeaders,
+): AlreadyExistsError {
+  // Without a key it was the id in X-Jennah-Job-Id, which a caller may set who calls a worker itself.
+  const name = idempotencyKey === undefined ? "job id" : "Idempotency-Key";
   const words =
     reason === "DELETED"
-      ? "the job of this Idempotency-Key was deleted; use another key for a new job"
-      : "this Idempotency-Key was used for a different request; use another key";
+      ? `the job of this ${name} was deleted; use another for a new job`
+      : `this ${name} was used for a different request; use another`;
   return new AlreadyExistsError(reason === "DELETED" ? "JOB_DELETED" : "DIFFERENT_REQUEST", words);
 }
 

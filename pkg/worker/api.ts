@@ -40,10 +40,16 @@ export function refOf(jobId: string, context: HandlerContext): JobRef {
   return { tenantId: callOf(context).tenantId, jobId };
 }
 
-/** @throws NotFoundError when there is no such row, or it is hidden because its delete was requested. */
-export async function readJob(store: JobStore, ref: JobRef): Promise<Job> {
+/** Undefined when there is no such row, or it is hidden because its delete was requested. */
+export async function findJob(store: JobStore, ref: JobRef): Promise<Job | undefined> {
   const [job] = await store.getJobs([ref]);
-  if (job === undefined || job.deleteRequestedAtMs !== undefined) throw jobNotFound();
+  return job?.deleteRequestedAtMs === undefined ? job : undefined;
+}
+
+/** @throws NotFoundError when `findJob` finds none. */
+export async function readJob(store: JobStore, ref: JobRef): Promise<Job> {
+  const job = await findJob(store, ref);
+  if (job === undefined) throw jobNotFound();
   return job;
 }
 

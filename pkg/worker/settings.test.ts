@@ -118,6 +118,27 @@ describe("the worker's settings", () => {
     expect(faults.join()).not.toContain("hunter2");
   });
 
+  it.each(["WORKER_ADVERTISE_URL", "BATCH_ENDPOINT", "AZURE_BATCH_ACCOUNT_URL", "DB_ENDPOINT"])(
+    "%s holds no credentials, and those that it holds are not shown",
+    (name) => {
+      for (const value of [
+        "ftp://u:hunter2@h",
+        "https://u:hunter2@h",
+        "http://hunter2@127.0.0.1",
+        "u:hunter2@h",
+      ]) {
+        const faults = faultsOf({ ...LOCAL, [name]: value });
+        expect(faults).toEqual([expect.stringMatching(`^${name}: .* without credentials `)]);
+        expect(faults[0]).not.toContain("hunter2");
+      }
+    },
+  );
+
+  it.each(["DB_PATH", "LOCAL_WORKDIR"])("%s is no URL, whose password would be a folder's name", (name) => {
+    const faults = faultsOf({ ...LOCAL, [name]: "postgres://u:hunter2@h/d" });
+    expect(faults).toEqual([`${name}: must be a path and no URL, not "postgres://***@h/d"`]);
+  });
+
   it("SETTLE_SECONDS must cover the TTL and what a request may outlive its caller", () => {
     const settings = { WORKER_LEASE_TTL_SECONDS: 30_000, SETTLE_SECONDS: 60_000 };
     checkSettle(settings, 30_000);

@@ -2,10 +2,13 @@ import {
   alias,
   boolean,
   ConfigError,
+  holdsCredentials,
   integer,
   list,
   oneOf,
   optional,
+  path,
+  quoted,
   type Reader,
   readSettings,
   required,
@@ -62,7 +65,7 @@ function settingsTable(env: Env, isTerminal: boolean) {
     ORPHAN_POLICY: withDefault(oneOf(OrphanPolicy.Report, OrphanPolicy.Cancel), OrphanPolicy.Report),
 
     DB_PROVIDER: oneOf("sqlite", "postgres", "spanner", "dynamodb"),
-    DB_PATH: withDefault(text(), ".jennah/jennah.db"),
+    DB_PATH: withDefault(path(), ".jennah/jennah.db"),
     // Holds a password as a rule.
     DATABASE_URL: secret(required(text(), database === "postgres")),
     DB_PROJECT_ID: required(text(), database === "spanner"),
@@ -75,7 +78,7 @@ function settingsTable(env: Env, isTerminal: boolean) {
     SUBMIT_WAIT_SECONDS: withDefault(seconds(0, 3600), 10_000),
     SETTLE_SECONDS: optional(seconds(0, MAX_SECONDS)),
     LOCAL_RUNTIME: withDefault(oneOf("process"), "process"),
-    LOCAL_WORKDIR: withDefault(text(), ".jennah/local"),
+    LOCAL_WORKDIR: withDefault(path(), ".jennah/local"),
     LOCAL_ALLOW_REMOTE: withDefault(boolean(), false),
     SECRETS_KEY: optional(secretsKey()),
 
@@ -152,7 +155,7 @@ function faultsBetween(settings: Partial<SettingsOf<Table>>, env: Env): string[]
   const isExposed = WORKER_HOST !== undefined && !isLoopbackAddress(WORKER_HOST);
   if (BATCH_PROVIDER === "local" && isExposed && LOCAL_ALLOW_REMOTE === false) {
     faults.push(
-      `WORKER_HOST: the local provider lets every caller run programs here, so it listens on loopback only, not on ${JSON.stringify(WORKER_HOST)}; LOCAL_ALLOW_REMOTE=true allows it`,
+      `WORKER_HOST: the local provider lets every caller run programs here, so it listens on loopback only, not on ${quoted(WORKER_HOST)}; LOCAL_ALLOW_REMOTE=true allows it`,
     );
   }
   const { WORKER_LEASE_TTL_SECONDS: ttlMs, WORKER_CLAIM_INTERVAL_SECONDS: claimMs } = settings;
@@ -172,12 +175,17 @@ function checked(inner: Reader<string>, faultOf: (value: string) => string | und
 }
 
 function urlFault(value: string): string | undefined {
+  // Others are told of it, or it is logged; and no client sends them as people who write them there expect.
+  if (holdsCredentials(value)) {
+    return "must be an http or https URL without credentials (what stands before the @)";
+  }
   return /^https?:$/.test(URL.parse(value)?.protocol ?? "") ? undefined : "must be an http or https URL";
 }
 
 function endpointFault(value: string): string | undefined {
-  if (isClearOnlyOnLoopback(value)) return undefined;
-  return urlFault(value) ?? "must be https, or http to a loopback address";
+  const fault = urlFault(value);
+  if (fault !== undefined) return fault;
+  return isClearOnlyOnLoopback(value) ? undefined : "must be https, or http to a loopback address";
 }
 
 /** One part of a target between two slashes. */

@@ -79,6 +79,22 @@ describe("RetryJob", () => {
     expect(submit.body.code).toBe("already_exists");
   });
 
+  it("a repeat is answered with the first job, also when the old one is deleted by now", async () => {
+    const old = (await harness.post("SubmitJob", OK)).body.job_id;
+    await harness.finish(ref(old), "FAILED");
+    const key = { "Idempotency-Key": "retry-and-delete" };
+    const first = await harness.post("RetryJob", { job_id: old }, key);
+    await harness.post("DeleteJob", { job_id: old });
+    const again = await harness.post("RetryJob", { job_id: old }, key);
+    expect(again.body.job_id).toBe(first.body.job_id);
+    const waiting = await harness.post("RetryJob", { job_id: old, wait_seconds: 1 }, key);
+    expect(waiting.body.code).toBe("already_exists");
+    const unkeyed = await harness.post("RetryJob", { job_id: old });
+    expect(unkeyed.body.code).toBe("not_found");
+    const another = await harness.post("RetryJob", { job_id: old }, { "Idempotency-Key": "free" });
+    expect(another.body.code).toBe("not_found");
+  });
+
   it("is held to what is allowed now", async () => {
     const elsewhere = { ...OK, target: "gcp/p/europe-west1", service_account: "allowed@example.com" };
     const { job_id } = (await harness.post("SubmitJob", elsewhere)).body;

@@ -50,6 +50,13 @@ export const deleteCases: Cases = {
     expect(await world.store.deleteJob(deletionOf(world, job))).toBe("stale");
   },
 
+  "a deletion leaves what the job's key was used for": async (world) => {
+    const job = await condemned(world, { idempotencyKey: "key" });
+    await world.store.deleteJob(deletionOf(world, job));
+    const used = { jobId: job.jobId, requestHash: job.requestHash };
+    expect(await world.store.findKey(job.tenantId, "key")).toEqual(used);
+  },
+
   "a deletion that names another version, owner or term, or was not requested, changes nothing": async (
     world,
   ) => {

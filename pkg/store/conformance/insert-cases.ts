@@ -87,6 +87,14 @@ export const insertCases: Cases = {
     expect(await get(other)).toBeUndefined();
   },
 
+  "a key tells what it was first used for, to its own tenant alone": async ({ store, peer, insert }) => {
+    const job = await insert({ idempotencyKey: "key" });
+    const used = { jobId: job.jobId, requestHash: job.requestHash };
+    expect(await peer.findKey(job.tenantId, "key")).toEqual(used);
+    expect(await store.findKey(job.tenantId, "other")).toBeUndefined();
+    expect(await store.findKey("another", "key")).toBeUndefined();
+  },
+
   "a key belongs to its tenant": async ({ store, newJob, insert, worker }) => {
     await insert({ idempotencyKey: "k" });
     const [result] = await store.insertJobs([newJob({ tenantId: worker("other"), idempotencyKey: "k" })]);

@@ -1,5 +1,5 @@
 import type { Job, JobRef } from "#pkg/job/index.ts";
-import type { JobLookup } from "#pkg/store/jobs.ts";
+import type { JobLookup, UsedKey } from "#pkg/store/jobs.ts";
 import { type Key, type Reader, sql } from "./reader.ts";
 import { JOB_COLUMNS, jobOf } from "./rows.ts";
 import { text, texts } from "./values.ts";
@@ -28,6 +28,11 @@ export async function getJob(db: Reader, ref: JobRef): Promise<Job | undefined> 
 
 export async function hasTombstone(db: Reader, ref: JobRef): Promise<boolean> {
   return (await db.read("Tombstones", ["JobId"], [keyOf(ref)])).length > 0;
+}
+
+export async function findKey(db: Reader, tenantId: string, key: string): Promise<UsedKey | undefined> {
+  const [row] = await db.read("IdempotencyKeys", ["JobId", "RequestHash"], [[text(tenantId), text(key)]]);
+  return row && { jobId: row.JobId as string, requestHash: row.RequestHash as string };
 }
 
 /** Jobs first: one that is deleted between the two reads is found by the second. */

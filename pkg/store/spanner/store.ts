@@ -9,7 +9,7 @@ import { type Database, openDatabase } from "./database.ts";
 import { deleteJob, purge } from "./delete.ts";
 import { listEvents } from "./events.ts";
 import { startupFaultOf, unavailable } from "./faults.ts";
-import { getJobs, hasTombstone, lookUpJobs } from "./get.ts";
+import { findKey, getJobs, hasTombstone, lookUpJobs } from "./get.ts";
 import { insertJobs } from "./insert.ts";
 import { listJobs } from "./list.ts";
 import { findMeta, ping, readDataKey, readMeta, setKeyFingerprint } from "./meta.ts";
@@ -85,6 +85,7 @@ export function createSpannerStore(options: SpannerStoreOptions): JobStore {
     deleteJob: (deletion) => on((db) => deleteJob(db, deletion)),
     getJobs: (refs) => on((db) => getJobs(db, refs)),
     hasTombstone: (ref) => on((db) => hasTombstone(db, ref)),
+    findKey: (tenantId, key) => on((db) => findKey(db, tenantId, key)),
     listEvents: (ref) => on((db) => listEvents(db, ref)),
     listJobs: (query) => on((db) => listJobs(db, query)),
     lookUpJobs: (jobIds) => on((db) => lookUpJobs(db, jobIds)),

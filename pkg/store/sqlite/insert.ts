@@ -2,7 +2,7 @@ import { EventType, type Job } from "#pkg/job/index.ts";
 import type { InsertResult, NewJob } from "#pkg/store/jobs.ts";
 import { type Database, sql } from "./database.ts";
 import { appendEvent } from "./events.ts";
-import { getJob, hasTombstone } from "./get.ts";
+import { findKey, getJob, hasTombstone } from "./get.ts";
 import { identityBindings, stateBindings } from "./rows.ts";
 import type { TenantCache } from "./tenant-cache.ts";
 
@@ -18,9 +18,6 @@ const INSERT = sql`
     :ownerTerm, :version, :dueAt, :cancelRequestedAt, :deleteRequestedAt, :retryOf, :createdAt, :updatedAt, :startedAt,
     :completedAt
   )`;
-
-const FIND_KEY = sql`
-  SELECT job_id, request_hash FROM idempotency_keys WHERE tenant_id = :tenant AND key = :key`;
 
 const INSERT_KEY = sql`
   INSERT INTO idempotency_keys (tenant_id, key, job_id, request_hash) VALUES (:tenant, :key, :job, :requestHash)`;
@@ -44,10 +41,10 @@ function earlier(db: Database, job: NewJob): InsertResult | undefined {
   if (same !== undefined) return repeatOf(same);
   if (hasTombstone(db, job)) return DELETED;
   if (job.idempotencyKey === undefined) return undefined;
-  const used = db.get(FIND_KEY, { tenant: job.tenantId, key: job.idempotencyKey });
+  const used = findKey(db, job.tenantId, job.idempotencyKey);
   if (used === undefined) return undefined;
-  if (used.request_hash !== job.requestHash) return { kind: "conflict", reason: "DIFFERENT_REQUEST" };
-  const first = getJob(db, { tenantId: job.tenantId, jobId: used.job_id as string });
+  if (used.requestHash !== job.requestHash) return { kind: "conflict", reason: "DIFFERENT_REQUEST" };
+  const first = getJob(db, { tenantId: job.tenantId, jobId: used.jobId });
   return first === undefined ? DELETED : repeatOf(first);
 }
 

@@ -13,7 +13,7 @@ import { claimJobs, hasJobsOf } from "./claim.ts";
 import type { Database } from "./database.ts";
 import { deleteJob, purge } from "./delete.ts";
 import { listEvents } from "./events.ts";
-import { getJobs, hasTombstone, lookUpJobs } from "./get.ts";
+import { findKey, getJobs, hasTombstone, lookUpJobs } from "./get.ts";
 import { insertJobs } from "./insert.ts";
 import { listJobs } from "./list.ts";
 import { ping, readMeta, setKeyFingerprint } from "./meta.ts";
@@ -28,6 +28,7 @@ export const reads = {
   meta: (db: Database) => readMeta(db),
   getJobs: (db: Database, refs: readonly JobRef[]) => getJobs(db, refs),
   hasTombstone: (db: Database, ref: JobRef) => hasTombstone(db, ref),
+  findKey: (db: Database, tenantId: string, key: string) => findKey(db, tenantId, key),
   listEvents: (db: Database, ref: JobRef) => listEvents(db, ref),
   listJobs: (db: Database, query: ListQuery) => listJobs(db, query),
   lookUpJobs: (db: Database, jobIds: readonly string[]) => lookUpJobs(db, jobIds),

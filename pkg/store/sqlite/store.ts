@@ -95,6 +95,7 @@ export function createSqliteStore(options: SqliteStoreOptions): JobStore {
     deleteJob: (deletion) => call("deleteJob", deletion),
     getJobs: (refs) => read("getJobs", refs),
     hasTombstone: (ref) => read("hasTombstone", ref),
+    findKey: (tenantId, key) => read("findKey", tenantId, key),
     listEvents: (ref) => read("listEvents", ref),
     listJobs: (query) => read("listJobs", query),
     lookUpJobs: (jobIds) => read("lookUpJobs", jobIds),

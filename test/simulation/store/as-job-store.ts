@@ -25,6 +25,7 @@ export function asJobStore(core: StoreCore): JobStore {
     deleteJob: async (deletion) => core.deleteJob(deletion),
     getJobs: async (refs) => core.getJobs(refs),
     hasTombstone: async (ref) => core.hasTombstone(ref),
+    findKey: async (tenantId, key) => core.findKey(tenantId, key),
     listEvents: async (ref) => core.listEvents(ref),
     listJobs: async (query) => core.listJobs(query),
     lookUpJobs: async (jobIds) => core.lookUpJobs(jobIds),

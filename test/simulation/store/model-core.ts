@@ -5,7 +5,7 @@ import { deleteJob, purge } from "./model-delete.ts";
 import { insertJobs } from "./model-insert.ts";
 import { listJobs } from "./model-list.ts";
 import { readMeta, setKeyFingerprint } from "./model-meta.ts";
-import { getJobs, hasTombstone, listEvents, lookUpJobs } from "./model-reads.ts";
+import { findKey, getJobs, hasTombstone, listEvents, lookUpJobs } from "./model-reads.ts";
 import { findOwned, findRequests, leaveRequest } from "./model-requests.ts";
 import type { ModelState } from "./model-state.ts";
 import { beginTerm, endTerm, expireTerm, markEmptied, readWorkers, renewTerm } from "./model-terms.ts";
@@ -42,6 +42,7 @@ export function createModelCore({ deploymentId, isLocked = () => false }: ModelC
     deleteJob: (deletion) => deleteJob(state, deletion),
     getJobs: (refs) => getJobs(state, refs),
     hasTombstone: (ref) => hasTombstone(state, ref),
+    findKey: (tenantId, key) => findKey(state, tenantId, key),
     listEvents: (ref) => listEvents(state, ref),
     listJobs: (query) => listJobs(state, query),
     lookUpJobs: (jobIds) => lookUpJobs(state, jobIds),

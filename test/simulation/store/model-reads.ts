@@ -1,6 +1,6 @@
 import type { Job, JobEvent, JobRef } from "#pkg/job/index.ts";
-import type { JobLookup } from "#pkg/store/index.ts";
-import { type ModelState, nameOf, readJob } from "./model-state.ts";
+import type { JobLookup, UsedKey } from "#pkg/store/index.ts";
+import { keyNameOf, type ModelState, nameOf, readJob } from "./model-state.ts";
 
 export function getJobs(state: ModelState, refs: readonly JobRef[]): readonly Job[] {
   return refs.map((ref) => readJob(state, ref)).filter((job) => job !== undefined);
@@ -8,6 +8,11 @@ export function getJobs(state: ModelState, refs: readonly JobRef[]): readonly Jo
 
 export function hasTombstone(state: ModelState, ref: JobRef): boolean {
   return state.tombstones.has(nameOf(ref));
+}
+
+export function findKey(state: ModelState, tenantId: string, key: string): UsedKey | undefined {
+  const used = state.keys.get(keyNameOf(tenantId, key));
+  return used && { jobId: used.jobId, requestHash: used.requestHash };
 }
 
 export function listEvents(state: ModelState, ref: JobRef): readonly JobEvent[] {

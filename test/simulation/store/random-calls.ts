@@ -101,6 +101,7 @@ const STEPS: Steps = {
     }),
   getJobs: fc.array(ref, { maxLength: 4 }).map((refs) => () => [refs]),
   hasTombstone: ref.map((ref) => () => [ref]),
+  findKey: fc.tuple(part.tenant, fc.constantFrom(...part.KEYS)).map((names) => () => names),
   listEvents: ref.map((ref) => () => [ref]),
   listJobs: fc
     .record({

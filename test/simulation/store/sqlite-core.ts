@@ -39,6 +39,7 @@ export function createSqliteCore({ deploymentId }: { readonly deploymentId: stri
     deleteJob: (deletion) => write((on) => writes.deleteJob(on, deletion)),
     getJobs: (refs) => reads.getJobs(db, refs),
     hasTombstone: (ref) => reads.hasTombstone(db, ref),
+    findKey: (tenantId, key) => reads.findKey(db, tenantId, key),
     listEvents: (ref) => reads.listEvents(db, ref),
     listJobs: (query) => reads.listJobs(db, query),
     lookUpJobs: (jobIds) => reads.lookUpJobs(db, jobIds),

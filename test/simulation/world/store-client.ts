@@ -36,6 +36,7 @@ const OPERATIONS: Readonly<Record<OperationName, "read" | "write">> = {
   deleteJob: "write",
   getJobs: "read",
   hasTombstone: "read",
+  findKey: "read",
   listEvents: "read",
   listJobs: "read",
   lookUpJobs: "read",
