@@ -1,4 +1,4 @@
-import { integer, readSettings, text, withDefault } from "#pkg/config/index.ts";
+import { integer, path, readSettings, withDefault } from "#pkg/config/index.ts";
 
 /** How many workers the embedded cluster has. Three is the least that shows a takeover with a peer to spare. */
 export const WORKERS = 3;
@@ -10,8 +10,8 @@ export function readClusterSettings(env: NodeJS.ProcessEnv) {
       GATEWAY_PORT: withDefault(integer(1, 65535), 8080),
       /** Of the first worker; the others follow it. */
       WORKER_PORT: withDefault(integer(1, 65535 - WORKERS + 1), 8081),
-      DB_PATH: withDefault(text(), ".jennah/jennah.db"),
-      LOCAL_WORKDIR: withDefault(text(), ".jennah/local"),
+      DB_PATH: withDefault(path(), ".jennah/jennah.db"),
+      LOCAL_WORKDIR: withDefault(path(), ".jennah/local"),
     },
     env,
   );

@@ -1,4 +1,12 @@
-import { oneOf, readSettings, required, type SettingsOf, text, withDefault } from "#pkg/config/index.ts";
+import {
+  oneOf,
+  path,
+  readSettings,
+  required,
+  type SettingsOf,
+  text,
+  withDefault,
+} from "#pkg/config/index.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -7,7 +15,7 @@ function storeTable(env: Env) {
   const isSpanner = env.DB_PROVIDER?.trim() === "spanner";
   return {
     DB_PROVIDER: oneOf("sqlite", "spanner"),
-    DB_PATH: withDefault(text(), ".jennah/jennah.db"),
+    DB_PATH: withDefault(path(), ".jennah/jennah.db"),
     DB_PROJECT_ID: required(text(), isSpanner),
     DB_INSTANCE: required(text(), isSpanner),
     DB_DATABASE: required(text(), isSpanner),

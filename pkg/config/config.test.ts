@@ -7,6 +7,8 @@ import {
   list,
   oneOf,
   optional,
+  path,
+  quoted,
   readSettings,
   required,
   seconds,
@@ -71,6 +73,34 @@ describe("readSettings", () => {
   it("never shows a secret", () => {
     const faults = faultsOf(() => readSettings({ KEY: secret(integer(0, 1)) }, { KEY: "hunter2" }));
     expect(faults).toEqual(["KEY: must be a whole number from 0 to 1"]);
+    expect(faultsOf(() => readSettings({ KEY: secret(integer(0, 1)) }, { KEY: "tcp://hunter2" }))).toEqual(
+      faults,
+    );
+  });
+
+  it("never shows the user and the password of a URL", () => {
+    const faults = faultsOf(() =>
+      readSettings(
+        { PORT: integer(0, 1), LINK: integer(0, 1), DB_PATH: path() },
+        { PORT: "http://u:hunter2@h:8", LINK: "tcp://u:hunter2@h", DB_PATH: "postgres://u:hunter2@h/d" },
+      ),
+    );
+    expect(faults).toHaveLength(3);
+    expect(faults[0]).toBe('PORT: must be a whole number from 0 to 1, not "http://***@h:8"');
+    expect(faults[2]).toBe('DB_PATH: must be a path and no URL, not "postgres://***@h/d"');
+    expect(faults.join()).not.toContain("hunter2");
+  });
+
+  it.each([
+    ["http://u:p@h/x", "http://***@h/x"],
+    ["w=http://u:p@h", "w=http://***@h"],
+    ["http://u:p/a@b=c@h", "http://***@h"],
+    ["u:p=q@h:1", "***@h:1"],
+    ["w=u:p@h", "***@h"],
+    ["http://a http://u:p@h", "http://***@h"],
+    ["http://h:80/x", "http://h:80/x"],
+  ])("%s is quoted as %s", (value, shown) => {
+    expect(quoted(value)).toBe(JSON.stringify(shown));
   });
 
   it("knows the variables that Kubernetes sets for a Service", () => {

@@ -3,9 +3,10 @@
  * with defaults; all faults are found in one go and thrown together, each with its setting's name.
  *
  * An empty value counts as not set: `FOO=` in an env file is how people unset things. Values of secrets never appear in
- * an error.
+ * an error, nor does what a value holds before an `@`.
  */
 export { ConfigError } from "./config-error.ts";
+export { holdsCredentials, quoted } from "./quoted.ts";
 export { type Reader, readSettings, type SettingsOf } from "./read-settings.ts";
 export {
   alias,
@@ -14,6 +15,7 @@ export {
   list,
   oneOf,
   optional,
+  path,
   required,
   seconds,
   secret,

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { ConfigError } from "./config-error.ts";
+import { quoted } from "./quoted.ts";
 
 /** How one setting is read. */
 export interface Reader<T> {
@@ -46,9 +47,9 @@ function isSet(value: string | undefined): value is string {
 }
 
 function quote(given: string | undefined, reader: Reader<unknown>): string {
-  if (given === undefined) return "";
+  if (given === undefined || reader.isSecret) return "";
   if (KUBERNETES_LINK.test(given)) {
-    return `, not ${JSON.stringify(given)}: Kubernetes sets this variable for a Service of that name; set enableServiceLinks: false on the pod, or name the Service differently`;
+    return `, not ${quoted(given)}: Kubernetes sets this variable for a Service of that name; set enableServiceLinks: false on the pod, or name the Service differently`;
   }
-  return reader.isSecret ? "" : `, not ${JSON.stringify(given)}`;
+  return `, not ${quoted(given)}`;
 }

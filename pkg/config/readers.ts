@@ -12,6 +12,12 @@ export function text(): Reader<string> {
   return reader(z.string({ error: MISSING }));
 }
 
+/** The path of a file or a folder. A URL is none, and taken for one it would be made as a folder, its password in the name. */
+export function path(): Reader<string> {
+  const isUrl = (value: string) => /^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(value);
+  return reader(z.string({ error: MISSING }).refine((value) => !isUrl(value), "must be a path and no URL"));
+}
+
 /** A whole number within bounds, both included. */
 export function integer(min: number, max: number): Reader<number> {
   const words = `must be a whole number from ${min} to ${max}`;

@@ -79,6 +79,25 @@ describe("settings of the gateway", () => {
     }
   });
 
+  it.each([
+    ["http://u:hunter2@h/", '"http://***@h/"'],
+    ["w=https://u:hunter2@h", '"w=https://***@h"'],
+    ["u:hunter2@h:8081", '"***@h:8081"'],
+    ["http://hunter2@h", '"http://***@h"'],
+    ["http://u:hunter2/x@h", '"http://***@h"'],
+  ])("%s holds credentials, which are the fault and are not shown", (item, shown) => {
+    const faults = faultsOf({ WORKER_URLS: `http://a ${item}` });
+    expect(faults).toEqual([expect.stringMatching(/^WORKER_URLS: .* holds credentials .*leave them out$/)]);
+    expect(faults[0]).toContain(shown);
+    expect(faults[0]).not.toContain("hunter2");
+  });
+
+  it("show no piece of a password that a comma split", () => {
+    const faults = faultsOf({ WORKER_URLS: "http://u:hun,ter2,x@h", GCE_METADATA_HOST: "u:hunter2@h" });
+    expect(faults.length).toBeGreaterThan(1);
+    expect(faults.join()).not.toMatch(/hun|ter2|u:/);
+  });
+
   it("tell all faults at once", () => {
     const faults = faultsOf({
       GATEWAY_PORT: "99999",

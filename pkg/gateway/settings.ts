@@ -1,10 +1,12 @@
 import {
   alias,
   ConfigError,
+  holdsCredentials,
   integer,
   list,
   oneOf,
   optional,
+  quoted,
   type Reader,
   readSettings,
   type SettingsOf,
@@ -42,6 +44,7 @@ export interface GatewaySettings {
 
 export const DEFAULT_METADATA_HOST = "metadata.google.internal";
 const DEFAULT_WORKER_PORT = 8081;
+const NAMED = /^([^=/]*)=(.*)$/;
 const WORKER_NAME = /^[A-Za-z0-9[][A-Za-z0-9._:[\]-]{0,127}$/;
 
 /** @throws ConfigError with all faults at once. */
@@ -108,7 +111,7 @@ function faultsBetween(
   const faults: string[] = [];
   const { WORKER_AUTH: auth, GCE_METADATA_HOST: host } = read;
   if (host !== undefined && (/[/?#@\\]/.test(host) || URL.parse(`http://${host}`) === null)) {
-    faults.push(`GCE_METADATA_HOST: must be a host or host:port, not ${JSON.stringify(host)}`);
+    faults.push(`GCE_METADATA_HOST: must be a host or host:port, not ${quoted(host)}`);
   }
   if (auth !== WorkerAuth.GoogleIdToken) return faults;
   // Who reads the token on its way can call the worker with it for as long as it lasts.
@@ -126,10 +129,16 @@ function isSafeForTokens({ protocol, hostname }: URL): boolean {
 
 function parseWorkers(items: readonly string[], faults: string[]): WorkerAddress[] {
   const workers = new Map<string, WorkerAddress>();
-  for (const item of items) {
+  const areSecret = items.some((item) => item.includes("@"));
+  for (const [index, item] of items.entries()) {
     const parsed = parseWorker(item);
-    const said = JSON.stringify(item);
-    if (parsed === undefined) {
+    // A comma in a password splits it into items, of which the last alone has the @.
+    const said = areSecret && !item.includes("@") ? `item ${index + 1}` : quoted(item);
+    if (holdsCredentials(urlOf(item))) {
+      faults.push(
+        `WORKER_URLS: ${said} holds credentials (what stands before the @), and none can be sent to a worker that way; leave them out`,
+      );
+    } else if (parsed === undefined) {
       faults.push(
         `WORKER_URLS: ${said} is no worker; write name=https://host, name=http://host:port, http://host:port or host`,
       );
@@ -142,18 +151,18 @@ function parseWorkers(items: readonly string[], faults: string[]): WorkerAddress
   return [...workers.values()];
 }
 
+function urlOf(item: string): string {
+  const [, , address = item] = NAMED.exec(item) ?? [];
+  return address.includes("://") ? address : `http://${address}`;
+}
+
 /** `name=url`, `url`, or a bare host with or without a port; one without a name is called as its address. */
 function parseWorker(item: string): WorkerAddress | undefined {
-  const [, givenName, address = item] = /^([^=/]*)=(.*)$/.exec(item) ?? [];
+  const [, givenName, address = item] = NAMED.exec(item) ?? [];
   const hasScheme = address.includes("://");
-  const url = URL.parse(hasScheme ? address : `http://${address}`);
+  const url = URL.parse(urlOf(item));
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") return undefined;
-  const isOrigin =
-    url.pathname === "/" &&
-    url.search === "" &&
-    url.hash === "" &&
-    url.username === "" &&
-    url.password === "";
+  const isOrigin = url.pathname === "/" && url.search === "" && url.hash === "";
   if (!isOrigin) return undefined;
   // A bare host means the port that workers have by default; a url means what it says.
   if (!hasScheme && url.port === "" && !address.endsWith(":80")) url.port = String(DEFAULT_WORKER_PORT);

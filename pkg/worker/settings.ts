@@ -175,7 +175,7 @@ function checked(inner: Reader<string>, faultOf: (value: string) => string | und
 }
 
 function urlFault(value: string): string | undefined {
-  // Others are told of it, or it is logged; and no client sends them as people who write them there expect.
+  // A URL is told to others and logged, and what stands in it is sent to nobody.
   if (holdsCredentials(value)) {
     return "must be an http or https URL without credentials (what stands before the @)";
   }
