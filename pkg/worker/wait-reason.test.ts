@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { systemClock } from "#pkg/clock/index.ts";
 import { jobRow } from "#test/support/rows.ts";
 import { withWaitReason } from "./wait-reason.ts";
 
@@ -20,13 +21,17 @@ const worker = {
 };
 const api = (over: boolean) => ({
   providers: new Map(),
+  clock: systemClock,
   ownership: { owner: undefined, workers: [{ ...worker, over }], noteLostAnswer: () => undefined },
 });
 const waiting = jobRow({ owner: undefined, target: "there" });
 
 it("why a job without an owner waits is told from who lives now, whatever its row says", () => {
   expect(withWaitReason(api(true), waiting).waitReason).toBe("NO_WORKER");
-  expect(withWaitReason(api(false), { ...waiting, waitReason: "NO_WORKER" }).waitReason).toBeUndefined();
+  expect(withWaitReason(api(false), { ...waiting, waitReason: "NO_WORKER" }).waitReason).toBe("UNCLAIMED");
+  const later = { ...waiting, dueAtMs: systemClock.nowMs() + 60_000 };
+  expect(withWaitReason(api(false), later).waitReason).toBe("NOT_BEFORE");
+  expect(withWaitReason(api(true), later).waitReason).toBe("NO_WORKER");
 });
 
 it("what its owner or its end says of a job stands", () => {

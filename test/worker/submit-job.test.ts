@@ -186,7 +186,7 @@ describe("SubmitJob", () => {
     expect(answer.body.worker_assigned).toBeUndefined();
     const { job } = (await idle.post("GetJob", { job_id: answer.body.job_id })).body;
     expect(job).toMatchObject({ status: "PENDING", target: idle.target });
-    expect(job.wait_reason).toBeUndefined();
+    expect(job.wait_reason).toBe("UNCLAIMED");
   });
 
   it("a worker with one place left takes the job", async () => {

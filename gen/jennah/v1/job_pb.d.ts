@@ -51,7 +51,9 @@ export declare type Job = Message<"jennah.v1.Job"> & {
 
   /**
    * Why a PENDING job is not running yet, as one upper-case word; empty when there is nothing to say. An open set:
-   * `NO_WORKER` means that no live worker serves the job's target; others name what the provider last answered.
+   * `NO_WORKER` means that no live worker serves the job's target, `NOT_BEFORE` that its time has not come, `UNCLAIMED`
+   * that no worker has taken it yet, since those who serve its target are full, or for a few seconds; others name what the
+   * provider last answered.
    *
    * @generated from field: string wait_reason = 5;
    */
@@ -342,7 +344,7 @@ export declare type JobEvent = Message<"jennah.v1.JobEvent"> & {
   reason: string;
 
   /**
-   * Who did it: the id of a worker.
+   * Who did it: the id of a worker. Empty for the SUBMITTED of a job that nobody owned at first.
    *
    * @generated from field: string actor = 6;
    */
