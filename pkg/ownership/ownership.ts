@@ -56,7 +56,7 @@ export interface Ownership extends Service {
 const LONGEST_LOOK_INTERVAL_MS = 1_000;
 
 /**
- * Starts with a term begun, and ends it in `drain`, or in `stop` when there was none. Two loops run between: one renews,
+ * Starts with a term begun, and ends it in `drain`, or in `stop` when that did not. Two loops run between: one renews,
  * the other looks, expires and claims; neither waits for the other, so that a long claim never delays a renewal.
  */
 export function createOwnership(options: OwnershipOptions): Ownership {
@@ -137,7 +137,17 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     };
   }
 
-  async function end(): Promise<void> {
+  let ending: Promise<void> | undefined;
+
+  /** A stop may come while a drain that was cut off is still at it, and joins it; or after one that failed, and tries again. */
+  function end(): Promise<void> {
+    ending ??= leave().finally(() => {
+      ending = undefined;
+    });
+    return ending;
+  }
+
+  async function leave(): Promise<void> {
     draining = true;
     await claims.stop();
     await renewals.stop();

@@ -35,12 +35,15 @@ export interface TermKeeper {
   begin(): Promise<void>;
   /** Renews the term. `lost` means that it is over, and that `owner` is now undefined. @throws StartupError likewise. */
   renew(): Promise<"held" | "lost">;
+  /** Ends the term, and trust in it at once. Where the store did not answer, the next call tries it again. */
   end(): Promise<void>;
 }
 
 export function createTermKeeper(options: TermKeeperOptions): TermKeeper {
   const { store, clock, log, workerId, instance, ttlMs } = options;
   let owner: Owner | undefined;
+  /** The term whose end the store has not answered yet. */
+  let unended: Owner | undefined;
   let everHeld = false;
   /** Before the last write that kept or began the term was sent. */
   let keptAt: Instant | undefined;
@@ -113,10 +116,12 @@ export function createTermKeeper(options: TermKeeperOptions): TermKeeper {
   }
 
   async function end(): Promise<void> {
-    const held = owner;
+    const held = owner ?? unended;
     letGo();
+    unended = held;
     if (held === undefined) return;
     await store.endTerm(held, instance);
+    unended = undefined;
     log.info({ worker_id: workerId, term: held.term }, "term ended");
   }
 
