@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 import { DeploymentService } from "#gen/jennah/v1/deployment_service_pb.js";
 import { systemClock } from "#pkg/clock/index.ts";
+import { loadEnvFile } from "#pkg/config/index.ts";
 import { ExitCode, errorMessage } from "#pkg/errors/index.ts";
 import {
   createGateway,
@@ -28,8 +28,8 @@ function run(settings: GatewaySettings): Promise<ExitCode> {
 }
 
 function read(): GatewaySettings | undefined {
-  if (existsSync(".env")) process.loadEnvFile(".env");
   try {
+    loadEnvFile(process.env);
     return readGatewaySettings(process.env);
   } catch (error) {
     const log = createLogger({ level: LogLevel.Error, format: defaultFormat() });

@@ -1,9 +1,7 @@
-import { existsSync } from "node:fs";
-import { loadEnvFile } from "node:process";
 import { type Clock, systemClock } from "#pkg/clock/index.ts";
-import { ConfigError } from "#pkg/config/index.ts";
+import { ConfigError, loadEnvFile } from "#pkg/config/index.ts";
 import { ExitCode, errorMessage } from "#pkg/errors/index.ts";
-import { createService, runProcess, type Service } from "#pkg/lifecycle/index.ts";
+import { createService, runProcess, type Service, startPart } from "#pkg/lifecycle/index.ts";
 import { assertPortsFree, createCluster, HOST } from "./cluster.ts";
 import { readClusterSettings } from "./settings.ts";
 
@@ -15,12 +13,12 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-if (existsSync(".env")) loadEnvFile(".env");
 process.exitCode = await main();
 
 async function main(): Promise<ExitCode> {
   let settings: ReturnType<typeof readClusterSettings>;
   try {
+    loadEnvFile(process.env);
     settings = readClusterSettings(process.env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -51,7 +49,7 @@ function withBanner(settings: ReturnType<typeof readClusterSettings>, clock: Clo
     name: "jennah",
     async start(signal) {
       await assertPortsFree(settings);
-      await cluster.start();
+      await startPart(cluster, signal);
       await untilReady(`http://${HOST}:${settings.gatewayPort}/ready`, clock, signal);
       say(banner(settings));
     },

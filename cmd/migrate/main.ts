@@ -1,18 +1,16 @@
-import { existsSync } from "node:fs";
-import { loadEnvFile } from "node:process";
 import { systemClock as clock, systemEntropy as entropy } from "#pkg/clock/index.ts";
-import { ConfigError } from "#pkg/config/index.ts";
+import { ConfigError, loadEnvFile } from "#pkg/config/index.ts";
 import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
 import { migrateSpanner } from "./migrate-spanner.ts";
 import { migrateSqlite } from "./migrate-sqlite.ts";
 import { readStoreSettings } from "./settings.ts";
 
 /** `npm run migrate`: brings the store's schema up to date; workers may run meanwhile. */
-if (existsSync(".env")) loadEnvFile(".env");
 process.exitCode = await main();
 
 async function main(): Promise<ExitCode> {
   try {
+    loadEnvFile(process.env);
     const settings = readStoreSettings(process.env);
     const tools = { clock, entropy, say: (line: string) => void process.stdout.write(`${line}\n`) };
     if (settings.DB_PROVIDER === "sqlite") await migrateSqlite(settings, tools);

@@ -1,14 +1,16 @@
 import type { BatchProvider } from "#pkg/batch/index.ts";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
-import { ConfigError } from "#pkg/config/index.ts";
 import { InvariantError } from "#pkg/errors/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import type { WorkerSettings } from "#pkg/worker/index.ts";
 
+/** Those whose adapters this release has. */
+export const PROVIDERS = ["gcp", "local"] as const;
+
 /**
  * The providers that `BATCH_PROVIDER` names: one for each target that the worker serves. Their adapter is loaded only now,
  * so that a local worker starts without paying for three clouds.
- * @throws ConfigError for one whose adapter this release does not have.
+ * @throws StartupError when what the settings name cannot be used.
  */
 export async function chooseProviders(
   settings: WorkerSettings,
@@ -32,9 +34,7 @@ export async function chooseProviders(
       ];
     }
     default:
-      throw new ConfigError([
-        `BATCH_PROVIDER: the adapter for ${settings.BATCH_PROVIDER} is not in this release yet; gcp and local are`,
-      ]);
+      throw new InvariantError(`${settings.BATCH_PROVIDER} was not refused with the settings`);
   }
 }
 

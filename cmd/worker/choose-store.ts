@@ -1,13 +1,15 @@
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
-import { ConfigError } from "#pkg/config/index.ts";
+import { InvariantError } from "#pkg/errors/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
 import type { WorkerSettings } from "#pkg/worker/index.ts";
 
+/** Those whose adapters this release has. */
+export const STORES = ["spanner", "sqlite"] as const;
+
 /**
  * The store that `DB_PROVIDER` names. Its adapter is loaded only now, so that no worker pays for a database that it does
  * not use.
- * @throws ConfigError for one whose adapter this release does not have.
  */
 export async function chooseStore(
   settings: WorkerSettings,
@@ -29,8 +31,6 @@ export async function chooseStore(
       return createSpannerStore({ project, instance, database, ...tools });
     }
     default:
-      throw new ConfigError([
-        `DB_PROVIDER: the adapter for ${settings.DB_PROVIDER} is not in this release yet; spanner and sqlite are`,
-      ]);
+      throw new InvariantError(`${settings.DB_PROVIDER} was not refused with the settings`);
   }
 }

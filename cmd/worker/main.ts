@@ -1,18 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { loadEnvFile } from "node:process";
 import { systemClock as clock, systemEntropy as entropy } from "#pkg/clock/index.ts";
-import { ConfigError } from "#pkg/config/index.ts";
-import { ExitCode } from "#pkg/errors/index.ts";
+import { ConfigError, loadEnvFile } from "#pkg/config/index.ts";
+import { ExitCode, StartupError } from "#pkg/errors/index.ts";
 import { runProcess } from "#pkg/lifecycle/index.ts";
 import { createLogger, LogFormat, type Logger, LogLevel } from "#pkg/log/index.ts";
 import { createEngine, createWorker, defaultWorkerId, readWorkerSettings } from "#pkg/worker/index.ts";
-import { chooseProviders } from "./choose-providers.ts";
-import { chooseStore } from "./choose-store.ts";
+import { chooseProviders, PROVIDERS } from "./choose-providers.ts";
+import { chooseStore, STORES } from "./choose-store.ts";
 
 /** `npm run worker`: one worker, from the environment. */
-if (existsSync(".env")) loadEnvFile(".env");
 process.exitCode = await main(process.stdout.isTTY);
 
 async function main(isTerminal: boolean): Promise<ExitCode> {
@@ -24,21 +22,27 @@ async function main(isTerminal: boolean): Promise<ExitCode> {
   try {
     return await run(isTerminal);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    tellFaults(first, error);
-    return ExitCode.Config;
+    if (error instanceof ConfigError) {
+      tellFaults(first, error);
+      return ExitCode.Config;
+    }
+    if (!(error instanceof StartupError)) throw error;
+    first.error({}, error.message);
+    return error.exitCode;
   }
 }
 
-/** @throws ConfigError before anything was touched. */
+/** @throws ConfigError before anything was touched, StartupError when what the settings name cannot be used. */
 async function run(isTerminal: boolean): Promise<ExitCode> {
-  const settings = readWorkerSettings(process.env, isTerminal);
+  loadEnvFile(process.env);
+  const adapters = { BATCH_PROVIDER: PROVIDERS, DB_PROVIDER: STORES };
+  const settings = readWorkerSettings(process.env, isTerminal, adapters);
   const log = createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
   const tools = { clock, entropy, log };
-  const store = await chooseStore(settings, tools);
-  const providers = await chooseProviders(settings, tools);
   const workerId =
     settings.WORKER_ID ?? (await defaultWorkerId({ env: process.env, hostname: hostname(), clock }));
+  const store = await chooseStore(settings, tools);
+  const providers = await chooseProviders(settings, tools);
   const identity = { workerId, instance: randomUUID(), version: release() };
   const worker = createWorker({
     ...tools,

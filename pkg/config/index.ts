@@ -6,6 +6,7 @@
  * an error, nor does what a value holds before an `@`.
  */
 export { ConfigError } from "./config-error.ts";
+export { loadEnvFile } from "./env-file.ts";
 export { holdsCredentials, quoted } from "./quoted.ts";
 export { type Reader, readSettings, type SettingsOf } from "./read-settings.ts";
 export {

@@ -143,5 +143,9 @@ describe("the worker's settings", () => {
     const settings = { WORKER_LEASE_TTL_SECONDS: 30_000, SETTLE_SECONDS: 60_000 };
     checkSettle(settings, 30_000);
     expect(() => checkSettle(settings, 30_001)).toThrow(ConfigError);
+    expect(faultsOf({ ...LOCAL, SETTLE_SECONDS: "35" })).toEqual([]);
+    // With the others, and before any provider is made.
+    const faults = faultsOf({ ...LOCAL, SETTLE_SECONDS: "34.9", WORKER_PORT: "x" });
+    expect(faults.map((fault) => fault.split(":")[0])).toEqual(["WORKER_PORT", "SETTLE_SECONDS"]);
   });
 });

@@ -28,8 +28,14 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** The longest that seconds may be: what a 32-bit timer holds, rounded down to days. */
 const MAX_SECONDS = 24 * 24 * 3600;
-/** How long a cloud's request may outlive its caller, by default; AWS honours a signature for 900 s. */
+/** `SETTLE_SECONDS` beyond the lease TTL, by default; AWS honours a signature for 900 s. */
 const SETTLE_BEYOND_TTL_MS = { gcp: 30_000, aws: 930_000, azure: 30_000, local: 30_000 } as const;
+
+/**
+ * What each provider says of itself (`requestOutlivesMs` of its capabilities), known here before its client is loaded. A
+ * provider that says more is still refused when the worker starts.
+ */
+const REQUEST_OUTLIVES_MS = { gcp: 30_000, aws: 930_000, azure: 30_000, local: 5_000 } as const;
 
 /** The worker's settings (section 8 of the design), each by the name of its environment variable. Durations are milliseconds. */
 function settingsTable(env: Env, isTerminal: boolean) {
@@ -100,12 +106,19 @@ type Table = ReturnType<typeof settingsTable>;
 /** Durations are milliseconds, whatever the name says; `SETTLE_SECONDS` has its default filled in. */
 export type WorkerSettings = Omit<SettingsOf<Table>, "SETTLE_SECONDS"> & { readonly SETTLE_SECONDS: number };
 
+/** The values of two settings that whoever puts the worker together has adapters for. */
+export interface Adapters {
+  readonly BATCH_PROVIDER: readonly string[];
+  readonly DB_PROVIDER: readonly string[];
+}
+
 /**
  * Reads the worker's settings.
  * @param isTerminal whether standard output is one; decides the default of `LOG_FORMAT`.
+ * @param adapters refuses all others; undefined: none is refused.
  * @throws ConfigError with every fault, those between settings included.
  */
-export function readWorkerSettings(given: Env, isTerminal: boolean): WorkerSettings {
+export function readWorkerSettings(given: Env, isTerminal: boolean, adapters?: Adapters): WorkerSettings {
   // A Cloud Run service is told by PORT where it will be called, whatever else is set.
   const env = given.K_SERVICE && given.PORT ? { ...given, WORKER_PORT: undefined } : given;
   const faults: string[] = [];
@@ -120,7 +133,7 @@ export function readWorkerSettings(given: Env, isTerminal: boolean): WorkerSetti
     }
   }
   const settings = read as Partial<SettingsOf<Table>>;
-  faults.push(...faultsBetween(settings, env));
+  faults.push(...faultsBetween(settings, env), ...absentAdapters(settings, adapters));
   if (faults.length > 0) throw new ConfigError(faults);
   const whole = settings as SettingsOf<Table>;
   const settleMs =
@@ -137,11 +150,23 @@ export function checkSettle(
   settings: Pick<WorkerSettings, "SETTLE_SECONDS" | "WORKER_LEASE_TTL_SECONDS">,
   requestOutlivesMs: number,
 ): void {
-  const leastMs = settings.WORKER_LEASE_TTL_SECONDS + requestOutlivesMs;
-  if (settings.SETTLE_SECONDS >= leastMs) return;
-  throw new ConfigError([
-    `SETTLE_SECONDS: must be at least ${leastMs / 1000} (the lease TTL and the ${requestOutlivesMs / 1000} s that a request may outlive its caller), not ${settings.SETTLE_SECONDS / 1000}`,
-  ]);
+  const { WORKER_LEASE_TTL_SECONDS: ttlMs, SETTLE_SECONDS: settleMs } = settings;
+  const fault = settleFault(settleMs, ttlMs, requestOutlivesMs);
+  if (fault !== undefined) throw new ConfigError([fault]);
+}
+
+function settleFault(settleMs: number, ttlMs: number, requestOutlivesMs: number): string | undefined {
+  const leastMs = ttlMs + requestOutlivesMs;
+  if (settleMs >= leastMs) return undefined;
+  return `SETTLE_SECONDS: must be at least ${leastMs / 1000} (the lease TTL and the ${requestOutlivesMs / 1000} s that a request may outlive its caller), not ${settleMs / 1000}`;
+}
+
+function absentAdapters(settings: Partial<SettingsOf<Table>>, adapters: Adapters | undefined): string[] {
+  return (["BATCH_PROVIDER", "DB_PROVIDER"] as const).flatMap((name) => {
+    const [value, present] = [settings[name], adapters?.[name]];
+    if (value === undefined || present === undefined || present.includes(value)) return [];
+    return `${name}: the adapter for ${value} is not in this release yet; ${present.join(" and ")} are`;
+  });
 }
 
 function faultsBetween(settings: Partial<SettingsOf<Table>>, env: Env): string[] {
@@ -161,6 +186,11 @@ function faultsBetween(settings: Partial<SettingsOf<Table>>, env: Env): string[]
   const { WORKER_LEASE_TTL_SECONDS: ttlMs, WORKER_CLAIM_INTERVAL_SECONDS: claimMs } = settings;
   if (ttlMs !== undefined && claimMs !== undefined && claimMs > ttlMs) {
     faults.push("WORKER_CLAIM_INTERVAL_SECONDS: must not be above WORKER_LEASE_TTL_SECONDS");
+  }
+  const { SETTLE_SECONDS: settleMs } = settings;
+  if (settleMs !== undefined && ttlMs !== undefined && BATCH_PROVIDER !== undefined) {
+    const fault = settleFault(settleMs, ttlMs, REQUEST_OUTLIVES_MS[BATCH_PROVIDER]);
+    if (fault !== undefined) faults.push(fault);
   }
   return faults;
 }

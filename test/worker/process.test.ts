@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -70,6 +70,50 @@ describe("a worker process", () => {
     expect(child.lines.join()).not.toContain("hunter2");
     expect(await readdir(folder)).toEqual([]);
   });
+
+  it("tells of both adapters that come later at once, and of what is wrong besides", async () => {
+    const aws = {
+      BATCH_PROVIDER: "aws",
+      BATCH_REGION: "r",
+      AWS_ACCOUNT_ID: "123456789012",
+      AWS_JOB_QUEUE: "q",
+    };
+    const postgres = { DB_PROVIDER: "postgres", DATABASE_URL: "postgres://h/d" };
+    const child = start({ ...LOCAL, ...aws, ...postgres, SETTLE_SECONDS: "1" });
+    expect((await child.ended).code).toBe(78);
+    for (const words of ["the adapter for aws", "the adapter for postgres", "SETTLE_SECONDS: "]) {
+      expect(child.lines.filter((line) => line.includes(words))).toHaveLength(1);
+    }
+  });
+
+  it("with SETTLE_SECONDS below what a create may take has touched nothing", async () => {
+    const child = start({ ...LOCAL, SETTLE_SECONDS: "1" });
+    expect((await child.ended).code).toBe(78);
+    expect(child.lines).toEqual([expect.stringContaining("SETTLE_SECONDS: must be at least 35 ")]);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("whose LOCAL_WORKDIR cannot be used says so in one line, and exits 78", async () => {
+    await writeFile(join(folder, "file"), "");
+    const child = start({ ...LOCAL, LOCAL_WORKDIR: "file" });
+    expect((await child.ended).code).toBe(78);
+    expect(child.lines).toEqual([expect.stringContaining('"LOCAL_WORKDIR: file cannot be used: EEXIST')]);
+  });
+
+  it.each(["worker", "gateway", "migrate", "jennah"])(
+    "%s says in one line that .env cannot be read, and exits 78",
+    async (command) => {
+      await mkdir(join(folder, ".env"));
+      const child = startNode(
+        fileURLToPath(new URL(`../../cmd/${command}/main.ts`, import.meta.url)),
+        LOCAL,
+        folder,
+      );
+      started.push(child);
+      expect((await child.ended).code).toBe(78);
+      expect(child.lines).toEqual([expect.stringContaining(".env: must be a file that can be read; EISDIR")]);
+    },
+  );
 
   it("reads .env, runs a job to its end, shows its secrets nowhere, and leaves in order on SIGTERM", async () => {
     const settings = Object.entries(LOCAL).map(([name, value]) => `${name}=${value}`);
