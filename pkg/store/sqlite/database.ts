@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 
 /** What is bound to the names (`:tenant`) of a statement. */
@@ -15,8 +16,13 @@ export interface Database {
   /** Runs statements that return nothing, unprepared. */
   exec(text: string): void;
   readonly isTransaction: boolean;
+  /** Whether its file is still the one at its path: what is written to a file that was removed is lost with the process. */
+  readonly isInPlace: boolean;
   close(): void;
 }
+
+/** A database without a file, which ends with its connection. */
+export const MEMORY = ":memory:";
 
 declare const isSql: unique symbol;
 /** The text of a statement, made by the tag below alone. */
@@ -38,6 +44,7 @@ export function openDatabase(path: string, options: { readonly readOnly: boolean
     enableForeignKeyConstraints: true,
   });
   const statements = new Map<string, StatementSync>();
+  const opened = path === MEMORY ? undefined : identityOf(path);
 
   function prepared(text: Sql, lane = 0): StatementSync {
     const key = lane === 0 ? text : `${lane} ${text}`;
@@ -57,8 +64,17 @@ export function openDatabase(path: string, options: { readonly readOnly: boolean
     get isTransaction() {
       return connection.isTransaction;
     },
+    get isInPlace() {
+      return opened === undefined || opened === identityOf(path);
+    },
     close() {
       if (connection.isOpen) connection.close();
     },
   };
+}
+
+/** Which file there is at a path. */
+function identityOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? "none" : `${found.dev}/${found.ino}`;
 }

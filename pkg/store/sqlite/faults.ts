@@ -1,4 +1,5 @@
 import { ExitCode, errorMessage, InvariantError, StartupError, UnavailableError } from "#pkg/errors/index.ts";
+import { STORE_REFUSED } from "#pkg/store/job-store.ts";
 
 /** Primary result codes of SQLite (sqlite.org/rescode.html); extended ones carry theirs in the low byte. */
 const Code = {
@@ -47,6 +48,13 @@ export function faultOf(error: unknown): unknown {
   return words === undefined ? error : unavailable(words, error);
 }
 
+/** What is told of a database whose file was removed or replaced while it is open. */
+export function displaced(): UnavailableError {
+  const words =
+    "the store does not answer: the file at DB_PATH is not the one that was opened; put that back, or restart all workers";
+  return new UnavailableError(STORE_REFUSED, words);
+}
+
 export function unavailable(words: string, cause?: unknown): UnavailableError {
   return new UnavailableError("STORE_UNAVAILABLE", `the store does not answer: ${words}`, { cause });
 }
@@ -68,6 +76,8 @@ function isFileError(error: unknown): boolean {
 export interface CarriedFault {
   readonly kind: "invariant" | "startup" | "unavailable" | "other";
   readonly message: string;
+  /** Of an `UnavailableError`. */
+  readonly reason?: string;
   readonly exitCode?: ExitCode;
   readonly cause?: string;
   readonly stack?: string | undefined;
@@ -78,7 +88,7 @@ export function carry(error: unknown): CarriedFault {
   const cause = error instanceof Error && error.cause !== undefined ? errorMessage(error.cause) : undefined;
   const rest = { message, ...(cause !== undefined && { cause }) };
   if (error instanceof StartupError) return { kind: "startup", exitCode: error.exitCode, ...rest };
-  if (error instanceof UnavailableError) return { kind: "unavailable", ...rest };
+  if (error instanceof UnavailableError) return { kind: "unavailable", reason: error.reason, ...rest };
   const stack = error instanceof Error ? error.stack : undefined;
   return { kind: error instanceof InvariantError ? "invariant" : "other", stack, ...rest };
 }
@@ -87,7 +97,8 @@ export function delivered(fault: CarriedFault): Error {
   const options = fault.cause === undefined ? {} : { cause: new Error(fault.cause) };
   if (fault.kind === "startup")
     return new StartupError(fault.message, fault.exitCode ?? ExitCode.Failed, options);
-  if (fault.kind === "unavailable") return new UnavailableError("STORE_UNAVAILABLE", fault.message, options);
+  if (fault.kind === "unavailable")
+    return new UnavailableError(fault.reason ?? "STORE_UNAVAILABLE", fault.message, options);
   const error =
     fault.kind === "invariant"
       ? new InvariantError(fault.message, options)

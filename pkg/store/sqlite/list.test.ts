@@ -4,9 +4,10 @@ import { createWorld } from "#pkg/store/conformance/index.ts";
 import type { JobStore } from "#pkg/store/job-store.ts";
 import type { JobFilter } from "#pkg/store/jobs.ts";
 import type { Database } from "./database.ts";
+import { MEMORY } from "./database.ts";
 import { insertJobs } from "./insert.ts";
 import { listJobs } from "./list.ts";
-import { MEMORY, openMigrated } from "./migrate.ts";
+import { openMigrated } from "./migrate.ts";
 import { createTenantCache } from "./tenant-cache.ts";
 
 const PAGE = 50;

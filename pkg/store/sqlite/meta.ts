@@ -1,5 +1,6 @@
 import type { StoreMeta } from "#pkg/store/job-store.ts";
 import { type Database, sql } from "./database.ts";
+import { displaced } from "./faults.ts";
 
 const READ = sql`SELECT schema_version, oldest_level, deployment_id, key_fingerprint FROM meta`;
 const SET_FINGERPRINT = sql`UPDATE meta SET key_fingerprint = :next WHERE key_fingerprint IS :expected`;
@@ -20,5 +21,6 @@ export function setKeyFingerprint(db: Database, expected: string | undefined, ne
 }
 
 export function ping(db: Database): void {
+  if (!db.isInPlace) throw displaced();
   db.get(PING);
 }

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ExitCode, StartupError } from "#pkg/errors/index.ts";
-import { type Database, openDatabase, sql } from "./database.ts";
-import { MEMORY, openMigrated } from "./migrate.ts";
+import { type Database, MEMORY, openDatabase, sql } from "./database.ts";
+import { openMigrated } from "./migrate.ts";
 
 const OBJECTS = sql`SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name`;
 

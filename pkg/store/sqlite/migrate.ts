@@ -1,13 +1,11 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { ExitCode, StartupError } from "#pkg/errors/index.ts";
-import { type Database, openDatabase, sql } from "./database.ts";
+import { type Database, MEMORY, openDatabase, sql } from "./database.ts";
 import { BUSY_WORDS, isBusy, startupFaultOf, unavailable } from "./faults.ts";
 import { withFileLock } from "./file-lock.ts";
 import { readMigrations } from "./migrations.ts";
 import { untilFree } from "./pause.ts";
-
-export const MEMORY = ":memory:";
 
 const HAS_META = sql`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'`;
 const LEVELS = sql`SELECT schema_version, oldest_level FROM meta`;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ANY_LEFT, LEFT_BEHIND, REQUESTS_LEFT_BEHIND, UNOWNED, UNOWNED_REQUESTS } from "./claim.ts";
 import type { Sql } from "./database.ts";
+import { MEMORY } from "./database.ts";
 import { LIST_RUN } from "./list.ts";
-import { MEMORY, openMigrated } from "./migrate.ts";
+import { openMigrated } from "./migrate.ts";
 import { FIND_OWNED, FIND_REQUESTS } from "./requests.ts";
 
 /**

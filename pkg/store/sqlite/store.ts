@@ -4,9 +4,8 @@ import type { Logger } from "#pkg/log/index.ts";
 import { checkUpdates } from "#pkg/store/check-updates.ts";
 import type { JobStore } from "#pkg/store/job-store.ts";
 import { readOrMakeKey } from "./data-key.ts";
-import { type Database, openDatabase } from "./database.ts";
+import { type Database, MEMORY, openDatabase } from "./database.ts";
 import { faultOf, isBusy, startupFaultOf, unavailable } from "./faults.ts";
-import { MEMORY } from "./migrate.ts";
 import { type ArgumentsOf, type OperationName, type ResultOf, reads } from "./operations.ts";
 import { startWriter, type Writer } from "./writer.ts";
 

@@ -1,12 +1,14 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSeededEntropy, systemClock } from "#pkg/clock/index.ts";
 import { createLogger } from "#pkg/log/index.ts";
 import { createWorld, type World } from "#pkg/store/conformance/index.ts";
+import { STORE_REFUSED } from "#pkg/store/job-store.ts";
 import { type Database, openDatabase, sql } from "./database.ts";
 import { openMigrated } from "./migrate.ts";
+import { reads } from "./operations.ts";
 import { MAX_WAIT_MS } from "./pause.ts";
 import { createSqliteStore } from "./store.ts";
 import { createTenantCache, type TenantCache } from "./tenant-cache.ts";
@@ -103,6 +105,18 @@ describe("the write queue", () => {
     answered = [];
     expect(serve([big]).map((reply) => reply.ok)).toEqual([true]);
     expect(db.all(sql`SELECT tenant_id FROM tenants`)).toHaveLength(1);
+  });
+
+  it.each([
+    ["removed", () => rm(path)],
+    ["replaced by another", () => rm(path).then(() => writeFile(path, ""))],
+    ["moved away", () => rename(path, `${path}.away`)],
+  ])("a file that was %s is written no more, and is told as such", async (_, displace) => {
+    await displace();
+    const [reply] = serve([insert()]);
+    expect(reply).toMatchObject({ ok: false, fault: { kind: "unavailable", reason: STORE_REFUSED } });
+    expect(() => reads.ping(db)).toThrow("not the one that was opened");
+    expect(db.all(sql`SELECT 1 FROM jobs`)).toEqual([]);
   });
 
   it("a lock that is held beyond all patience is told as such, and reads are answered meanwhile", () => {

@@ -3,6 +3,7 @@ import {
   BUSY_WORDS,
   type CarriedFault,
   carry,
+  displaced,
   faultOf,
   isBusy,
   isWholeDatabase,
@@ -80,6 +81,7 @@ export function createWriteQueue(
 
   function tryBegin(): boolean {
     try {
+      if (!db.isInPlace) throw displaced();
       db.exec("BEGIN IMMEDIATE");
       return true;
     } catch (error) {

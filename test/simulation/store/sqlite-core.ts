@@ -1,5 +1,6 @@
 import { checkUpdates } from "#pkg/store/index.ts";
-import { MEMORY, openMigrated } from "#pkg/store/sqlite/migrate.ts";
+import { MEMORY } from "#pkg/store/sqlite/database.ts";
+import { openMigrated } from "#pkg/store/sqlite/migrate.ts";
 import { reads, urgentWrites, type WriteContext, writes } from "#pkg/store/sqlite/operations.ts";
 import { createTenantCache } from "#pkg/store/sqlite/tenant-cache.ts";
 import type { StoreCore } from "./core.ts";
