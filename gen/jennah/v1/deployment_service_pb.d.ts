@@ -510,8 +510,8 @@ export declare const RetryJobResponseSchema: GenMessage<RetryJobResponse>;
  *
  * - `invalid_argument`: a field is missing, malformed or out of range, or the message has a field that this file does
  *   not know (also nested, also in binary), or the JSON is malformed. The message names the field, and a
- *   `google.rpc.BadRequest` lists the violations (the first 16). Nothing half-done stays behind. A string that contains NUL is
- *   refused wherever it stands.
+ *   `google.rpc.BadRequest` lists the violations (the first 16); of JSON that cannot be read into the message, the parser's
+ *   own words tell, without a list. Nothing half-done stays behind. A string that contains NUL is refused wherever it stands.
  * - `internal`: a binary message that cannot be parsed ("parse binary"), and anything unforeseen (one opaque sentence
  *   with the request id).
  * - `resource_exhausted`: the body is larger than the server accepts (1 MiB unless configured otherwise).
