@@ -20,9 +20,9 @@ export const READY_MESSAGE = "ready";
 
 /**
  * A Node process as a service. Its start resolves when the child says `READY_MESSAGE`, and rejects when the child ends before; later
- * deaths are told of and mended. Its drain is the child's own (SIGTERM, and its end); its stop kills. The child has an IPC
- * channel, so that `runProcess` in it notices when this process dies, and a process group of its own, so that a
- * terminal's Ctrl-C reaches this process alone, which then stops its children in order.
+ * deaths are told of and mended. Its drain is the child's own (SIGTERM, and its end); its stop kills, also a child that has not
+ * come up yet or is frozen. The child has an IPC channel, so that `runProcess` in it notices when this process dies, and a process
+ * group of its own, so that a terminal's Ctrl-C reaches this process alone, which then stops its children in order.
  */
 export function createChildProcess(options: ChildOptions): Service {
   const { clock } = options;
@@ -57,12 +57,16 @@ export function createChildProcess(options: ChildOptions): Service {
 
   return createService({
     name: options.name,
-    async start() {
+    async start(signal) {
       const launched = launch();
+      const kill = () => launched.kill("SIGKILL");
+      signal.addEventListener("abort", kill, { once: true });
       const ready = new Promise<void>((resolve) => {
         launched.on("message", (message) => message === READY_MESSAGE && resolve());
       });
       const how = await Promise.race([ready, ended]);
+      signal.removeEventListener("abort", kill);
+      signal.throwIfAborted();
       if (how !== undefined) {
         throw new StartupError(`${options.name} ended before it served: ${how}`, ExitCode.Failed);
       }

@@ -1,4 +1,5 @@
 import { createService, type Service } from "./service.ts";
+import { startPart } from "./start-part.ts";
 
 /**
  * One service of many: started in the order given, drained and stopped in reverse, one after the other, so that each may
@@ -8,10 +9,7 @@ export function createGroup(name: string, services: readonly Service[]): Service
   return createService({
     name,
     async start(signal) {
-      for (const service of services) {
-        signal.throwIfAborted();
-        await service.start();
-      }
+      for (const service of services) await startPart(service, signal);
     },
     async drain(signal) {
       for (const service of services.toReversed()) await service.drain(signal);
@@ -31,8 +29,8 @@ export function createGroup(name: string, services: readonly Service[]): Service
 export function createParallelGroup(name: string, services: readonly Service[]): Service {
   return createService({
     name,
-    async start() {
-      await Promise.all(services.map((service) => service.start()));
+    async start(signal) {
+      await Promise.all(services.map((service) => startPart(service, signal)));
     },
     async drain(signal) {
       await Promise.all(services.map((service) => service.drain(signal)));

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { createManualClock, createSeededEntropy, systemClock } from "#pkg/clock/index.ts";
-import { createGroup, createLoop, createService, type Service, ServiceState } from "./index.ts";
+import {
+  createGroup,
+  createLoop,
+  createParallelGroup,
+  createService,
+  type Service,
+  ServiceState,
+} from "./index.ts";
 
 /** A service that notes what is called, and yields a while in each part. */
 function noted(name: string, seen: string[], fault?: "start" | "stop"): Service {
@@ -74,6 +81,35 @@ describe("service", () => {
     expect(seen).toEqual(["drained", "stopped"]);
   });
 
+  it("a drain ends when its signal aborts, whatever it waits for, and the stop then ends that", async () => {
+    const hurry = new AbortController();
+    const release = Promise.withResolvers<void>();
+    const service = createService({
+      name: "a",
+      start: async () => undefined,
+      drain: () => release.promise,
+      stop: async () => release.resolve(),
+    });
+    await service.start();
+    const drained = expect(service.drain(hurry.signal)).rejects.toThrow("no time");
+    const stopped = service.stop();
+    hurry.abort(new Error("no time"));
+    await drained;
+    await stopped;
+    await release.promise;
+  });
+
+  it("a drain whose signal has aborted already is not waited for", async () => {
+    const service = createService({
+      name: "a",
+      start: async () => undefined,
+      drain: () => new Promise(() => undefined),
+    });
+    await service.start();
+    await expect(service.drain(AbortSignal.abort(new Error("no time")))).rejects.toThrow("no time");
+    await service.stop();
+  });
+
   it("starts, drains and stops at random from many sides end in STOPPED, with every part at most once", async () => {
     for (let seed = 1; seed <= 200; seed += 1) {
       const random = createSeededEntropy(seed);
@@ -117,6 +153,29 @@ describe("group", () => {
     expect(seen).toEqual(["start a", "start b", "stop b", "stop a"]);
   });
 
+  it.each([
+    ["one after the other", createGroup],
+    ["all at once", createParallelGroup],
+  ])("a stop during a start of %s breaks off the start that is under way", async (_, create) => {
+    const seen: string[] = [];
+    const begun = Promise.withResolvers<void>();
+    const held = createService({
+      name: "held",
+      start: (stopping) =>
+        new Promise((_resolve, reject) => {
+          stopping.addEventListener("abort", () => reject(stopping.reason));
+          begun.resolve();
+        }),
+      stop: async () => void seen.push("stop held"),
+    });
+    const group = create("g", [noted("a", seen), createGroup("inner", [held])]);
+    const outcome = expect(group.start()).rejects.toThrow("was stopped");
+    await begun.promise;
+    await group.stop();
+    await outcome;
+    expect(seen.toSorted()).toEqual(["start a", "stop a", "stop held"]);
+  });
+
   it("one that fails to stop keeps no other running", async () => {
     const seen: string[] = [];
     const group = createGroup("g", [noted("a", seen), noted("b", seen, "stop")]);
@@ -148,6 +207,24 @@ describe("loop", () => {
     await loop.stop();
     await clock.advance(5_000);
     expect(steps).toBe(4);
+  });
+
+  it("a drain that is cut off leaves the step to the stop, which aborts it", async () => {
+    const hurry = new AbortController();
+    const loop = createLoop({
+      name: "l",
+      clock: createManualClock(),
+      intervalMs: () => 1_000,
+      step: (stopping) =>
+        new Promise((_, reject) => stopping.addEventListener("abort", () => reject(stopping.reason))),
+      onError: () => undefined,
+    });
+    await loop.start();
+    const drained = expect(loop.drain(hurry.signal)).rejects.toThrow("no time");
+    hurry.abort(new Error("no time"));
+    await drained;
+    await loop.stop();
+    expect(loop.state).toBe(ServiceState.Stopped);
   });
 
   it("a step that throws is told of and does not end the loop", async () => {

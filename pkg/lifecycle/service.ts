@@ -29,11 +29,15 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** What a service is made of; each is called at most once, never two at a time, and all but `start` may be left out. */
+/**
+ * What a service is made of; each is called at most once, and all but `start` may be left out. One begins when the other is
+ * over, but for a `drain` whose signal aborts: `stop` is called while that is still at it, and has to end what it waits for.
+ */
 export interface ServiceParts {
   readonly name: string;
   /** `signal` aborts when `stop` is called while the start is under way. */
   start(signal: AbortSignal): Promise<void>;
+  /** Need not heed `signal`: nobody waits for it once that aborts. */
   drain?(signal: AbortSignal): Promise<void>;
   /** Also called after a start that failed, so it must cope with any part of it missing. */
   stop?(): Promise<void>;
@@ -75,7 +79,7 @@ export function createService(parts: ServiceParts): Service {
 
   async function drain(signal: AbortSignal): Promise<void> {
     state = ServiceState.Draining;
-    await parts.drain?.(signal);
+    if (parts.drain !== undefined) await unlessAborted(parts.drain(signal), signal);
   }
 
   async function stop(): Promise<void> {
@@ -86,7 +90,7 @@ export function createService(parts: ServiceParts): Service {
     }
     // A start that fails stops the service itself, and tells its own caller why.
     await starting.catch(() => undefined);
-    // The drain's own caller hears of its failure; here only its end matters.
+    // The drain's own caller hears of its failure; here only its end matters, which the signal's abort is, too.
     await draining?.catch(() => undefined);
     await end();
   }
@@ -113,4 +117,17 @@ export function createService(parts: ServiceParts): Service {
       return stopping;
     },
   };
+}
+
+/** Settles as `work` does, or rejects with the signal's reason when that aborts before; `work` goes on then, unheard. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }

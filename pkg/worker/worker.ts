@@ -2,7 +2,7 @@ import { DeploymentService } from "#gen/jennah/v1/deployment_service_pb.js";
 import type { BatchProvider } from "#pkg/batch/index.ts";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
 import { errorMessage, InvariantError, UnavailableError } from "#pkg/errors/index.ts";
-import { createService, type Service } from "#pkg/lifecycle/index.ts";
+import { createService, type Service, startPart } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import { createRpcHandler } from "#pkg/rpc/index.ts";
 import { createGatheredStore, type JobStore } from "#pkg/store/index.ts";
@@ -84,40 +84,40 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   /** Starts a part and remembers to stop it, also when its start fails half-way. */
-  async function begin(part: { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
+  async function begin(part: Pick<Service, "start" | "stop">, stopping: AbortSignal): Promise<void> {
     undo.push(() => part.stop());
-    await part.start();
+    await startPart(part, stopping);
   }
 
-  async function openStore(): Promise<Foundation> {
+  async function openStore(stopping: AbortSignal): Promise<Foundation> {
     try {
-      await begin(store);
+      await begin(store, stopping);
       const { deploymentId } = await store.meta();
       const keyring = await openKeyring({ store, keys: settings.SECRETS_KEY, entropy, log });
       return { store, deploymentId, keyring, onEnded: metrics.observeEnd };
     } catch (error) {
-      // Whoever runs the service logs the whole of it.
-      log.error({ message: errorMessage(error) }, "Failed to create database client");
+      // Whoever runs the service logs the whole of it. A start that was stopped is no failure.
+      if (!stopping.aborted) log.error({ message: errorMessage(error) }, "Failed to create database client");
       throw error;
     }
   }
 
   const service = createService({
     name: "worker",
-    async start() {
+    async start(stopping) {
       for (const { capabilities } of providers) checkSettle(settings, capabilities.requestOutlivesMs);
       log.info({}, "Starting worker...");
       metrics.start();
       // First, so that a taken port is found out before anything else is touched, and probes are answered meanwhile.
-      await begin(port);
+      await begin(port, stopping);
       waitsFor = NotReady.OpeningStore;
-      const foundation = await openStore();
+      const foundation = await openStore(stopping);
       waitsFor = NotReady.CheckingProvider;
-      for (const provider of providers) await begin(provider);
+      for (const provider of providers) await begin(provider, stopping);
       waitsFor = NotReady.Starting;
       engine = options.createEngine(foundation);
       engine.ended.catch(ended.reject);
-      await begin(engine.service);
+      await begin(engine.service, stopping);
       api = createApi(foundation, engine);
       waitsFor = undefined;
       started.resolve();
