@@ -3,33 +3,41 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "#pkg/clock/index.ts";
 import { ExitCode, StartupError } from "#pkg/errors/index.ts";
-import { createChildProcess, createGroup, createParallelGroup, type Service } from "#pkg/lifecycle/index.ts";
-import { type readClusterSettings, WORKERS } from "./settings.ts";
+import {
+  type ChildOptions,
+  createChildProcess,
+  createGroup,
+  createParallelGroup,
+  type Service,
+} from "#pkg/lifecycle/index.ts";
+import { environments, HOST } from "./environments.ts";
+import { type ClusterSettings, WORKERS } from "./settings.ts";
 
-/** The embedded cluster runs programs for whoever reaches it, so nobody else may. */
-export const HOST = "127.0.0.1";
 const RESTART_MS = 1_000;
 
-/** Names that the embedded cluster sets itself, whatever the environment says. */
-const OWN_NAMES = ["PORT", "WORKER_IPS", "K_SERVICE", "CLOUD_RUN_WORKER_POOL", "WORKER_ADVERTISE_URL"];
+export interface ClusterOptions {
+  readonly settings: ClusterSettings;
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  /** Told what becomes of its processes. */
+  readonly say: (line: string) => void;
+  /** Told of a process that has to end for good; the cluster is not whole any more then, and should end. */
+  readonly onRefused: (error: StartupError) => void;
+}
 
 /** A gateway and its workers as child processes on loopback, over one SQLite file and the local provider. */
-export function createCluster(
-  settings: ReturnType<typeof readClusterSettings>,
-  env: NodeJS.ProcessEnv,
-  clock: Clock,
-  say: (line: string) => void,
-): Service {
-  const base = Object.fromEntries(Object.entries(env).filter(([name]) => !OWN_NAMES.includes(name)));
-  const workers = settings.workerPorts.map((port, index) => ({ name: `worker-${index + 1}`, port }));
+export function createCluster(options: ClusterOptions): Service {
+  const { clock, say, onRefused } = options;
+  const { gateway, workers } = environments(options.settings, options.env);
 
-  function child(name: string, command: "gateway" | "worker", own: Record<string, string>): Service {
+  function child(name: string, command: "gateway" | "worker", env: ChildOptions["env"]): Service {
     return createChildProcess({
       name,
       clock,
       module: fileURLToPath(new URL(`../${command}/main.ts`, import.meta.url)),
-      env: { ...base, ...own },
+      env,
       onDeath: (how) => say(`${name} died (${how}); it is started again in ${RESTART_MS / 1000} s`),
+      onRefused,
       restartMs: RESTART_MS,
     });
   }
@@ -37,28 +45,14 @@ export function createCluster(
   return createGroup("jennah", [
     createParallelGroup(
       "workers",
-      workers.map(({ name, port }) =>
-        child(name, "worker", {
-          WORKER_ID: name,
-          WORKER_HOST: HOST,
-          WORKER_PORT: String(port),
-          BATCH_PROVIDER: "local",
-          DB_PROVIDER: "sqlite",
-          DB_PATH: settings.dbPath,
-          LOCAL_WORKDIR: settings.workdir,
-        }),
-      ),
+      workers.map(({ name, env }) => child(name, "worker", env)),
     ),
-    child("gateway", "gateway", {
-      GATEWAY_HOST: HOST,
-      GATEWAY_PORT: String(settings.gatewayPort),
-      WORKER_URLS: workers.map(({ name, port }) => `${name}=http://${HOST}:${port}`).join(","),
-    }),
+    child("gateway", "gateway", gateway),
   ]);
 }
 
 /** @throws StartupError that names the setting of the first port that something else listens on. */
-export async function assertPortsFree(settings: ReturnType<typeof readClusterSettings>): Promise<void> {
+export async function assertPortsFree(settings: ClusterSettings): Promise<void> {
   await assertFree("GATEWAY_PORT", settings.gatewayPort);
   for (const port of settings.workerPorts) await assertFree("WORKER_PORT", port);
 }

@@ -1,9 +1,11 @@
-import { type Clock, systemClock } from "#pkg/clock/index.ts";
+import { systemClock as clock, systemEntropy as entropy } from "#pkg/clock/index.ts";
 import { ConfigError, loadEnvFile } from "#pkg/config/index.ts";
-import { ExitCode, errorMessage } from "#pkg/errors/index.ts";
+import { ExitCode, errorMessage, type StartupError } from "#pkg/errors/index.ts";
 import { createService, runProcess, type Service, startPart } from "#pkg/lifecycle/index.ts";
-import { assertPortsFree, createCluster, HOST } from "./cluster.ts";
-import { readClusterSettings } from "./settings.ts";
+import { assertPortsFree, createCluster } from "./cluster.ts";
+import { HOST } from "./environments.ts";
+import { assertWorkdirUsable, lockDatabase } from "./files.ts";
+import { type ClusterSettings, readClusterSettings } from "./settings.ts";
 
 /** `npm start`: an embedded cluster on this machine, for trying Jennah out and for developing against it. */
 const DRAIN_MS = 40_000;
@@ -16,7 +18,7 @@ function say(text: string): void {
 process.exitCode = await main();
 
 async function main(): Promise<ExitCode> {
-  let settings: ReturnType<typeof readClusterSettings>;
+  let settings: ClusterSettings;
   try {
     loadEnvFile(process.env);
     settings = readClusterSettings(process.env);
@@ -26,10 +28,14 @@ async function main(): Promise<ExitCode> {
     return ExitCode.Config;
   }
   say(`Starting Jennah: a gateway and ${settings.workerPorts.length} workers on ${HOST}...`);
+  const refused = Promise.withResolvers<never>();
+  // While the cluster starts, its start fails for the same reason, and this is not awaited.
+  refused.promise.catch(() => undefined);
   return runProcess({
-    service: withBanner(settings, systemClock),
-    clock: systemClock,
+    service: withBanner(settings, refused.reject),
+    clock,
     drainMs: DRAIN_MS,
+    ended: refused.promise,
     log: {
       info: (_, message) => say(`jennah: ${message}`),
       error: (fields, message) =>
@@ -43,22 +49,39 @@ function reasonOf(error: unknown, message: string): string {
   return words === message ? "" : `: ${words}`;
 }
 
-function withBanner(settings: ReturnType<typeof readClusterSettings>, clock: Clock): Service {
-  const cluster = createCluster(settings, process.env, clock, (line) => say(`jennah: ${line}`));
+function withBanner(settings: ClusterSettings, onRefused: (error: StartupError) => void): Service {
+  const refused = new AbortController();
+  const cluster = createCluster({
+    settings,
+    env: process.env,
+    clock,
+    say: (line) => say(`jennah: ${line}`),
+    onRefused(error) {
+      refused.abort(error);
+      onRefused(error);
+    },
+  });
+  let unlock = () => {};
   return createService({
     name: "jennah",
     async start(signal) {
       await assertPortsFree(settings);
+      unlock = lockDatabase(settings.dbPath);
+      await assertWorkdirUsable(settings.workdir, { clock, entropy });
       await startPart(cluster, signal);
-      await untilReady(`http://${HOST}:${settings.gatewayPort}/ready`, clock, signal);
+      const url = `http://${HOST}:${settings.gatewayPort}/ready`;
+      await untilReady(url, AbortSignal.any([signal, refused.signal]));
       say(banner(settings));
     },
     drain: (signal) => cluster.drain(signal),
-    stop: () => cluster.stop(),
+    async stop() {
+      await cluster.stop();
+      unlock();
+    },
   });
 }
 
-async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
+async function untilReady(url: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const ready = await fetch(url, { signal }).then(
       (response) => response.ok,
@@ -69,7 +92,7 @@ async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promi
   }
 }
 
-function banner(settings: ReturnType<typeof readClusterSettings>): string {
+function banner(settings: ClusterSettings): string {
   const call = `curl -X POST http://localhost:${settings.gatewayPort}/jennah.v1.DeploymentService`;
   const headers = "-H 'Content-Type: application/json' -H 'X-Tenant-Id: test-tenant'";
   return `

@@ -11,12 +11,23 @@ export interface ChildOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Told of each unforeseen end; the child is started again after `restartMs`. */
   readonly onDeath: (how: string) => void;
+  /**
+   * Told instead of an end with `ExitCode.Config`: no restart mends what the child asks its operator to, so there is none.
+   * Left out, that is an end as any other.
+   */
+  readonly onRefused?: (error: StartupError) => void;
   /** Between an unforeseen end and the next start; milliseconds. */
   readonly restartMs: number;
 }
 
 /** What a process under `runProcess` tells its parent once its service has started. */
 export const READY_MESSAGE = "ready";
+
+/** How a child ended, and the code with which this process would end for that. */
+interface End {
+  readonly how: string;
+  readonly exitCode: ExitCode;
+}
 
 /**
  * A Node process as a service. Its start resolves when the child says `READY_MESSAGE`, and rejects when the child ends before; later
@@ -27,7 +38,7 @@ export const READY_MESSAGE = "ready";
 export function createChildProcess(options: ChildOptions): Service {
   const { clock } = options;
   let child: ChildProcess | undefined;
-  let ended: Promise<string> = Promise.resolve("not started");
+  let ended: Promise<End> = Promise.resolve({ how: "not started", exitCode: ExitCode.Failed });
   let leaving = false;
   const stopping = new AbortController();
 
@@ -39,16 +50,24 @@ export function createChildProcess(options: ChildOptions): Service {
     });
     child = launched;
     ended = new Promise((resolve) => {
-      launched.once("error", (error) => resolve(error.message));
-      launched.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+      launched.once("error", (error) => resolve({ how: error.message, exitCode: ExitCode.Failed }));
+      launched.once("exit", (code, signal) => {
+        const exitCode = code === ExitCode.Config ? ExitCode.Config : ExitCode.Failed;
+        resolve({ how: signal ?? `exit code ${code}`, exitCode });
+      });
     });
     return launched;
   }
 
   async function keepAlive(): Promise<void> {
     while (!leaving) {
-      const how = await ended;
+      const { how, exitCode } = await ended;
       if (leaving) return;
+      if (exitCode === ExitCode.Config && options.onRefused !== undefined) {
+        const words = `${options.name} ended for good (${how}); its own lines say why`;
+        options.onRefused(new StartupError(words, exitCode));
+        return;
+      }
       options.onDeath(how);
       await clock.sleep(options.restartMs, stopping.signal).catch(() => undefined);
       if (!leaving) launch();
@@ -64,11 +83,11 @@ export function createChildProcess(options: ChildOptions): Service {
       const ready = new Promise<void>((resolve) => {
         launched.on("message", (message) => message === READY_MESSAGE && resolve());
       });
-      const how = await Promise.race([ready, ended]);
+      const end = await Promise.race([ready, ended]);
       signal.removeEventListener("abort", kill);
       signal.throwIfAborted();
-      if (how !== undefined) {
-        throw new StartupError(`${options.name} ended before it served: ${how}`, ExitCode.Failed);
+      if (end !== undefined) {
+        throw new StartupError(`${options.name} ended before it served: ${end.how}`, end.exitCode);
       }
       void keepAlive();
     },

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,7 @@ import { needing } from "#test/support/commands.ts";
 import { eventually, type NodeProcess, startNode } from "#test/support/node-process.ts";
 import { freePorts } from "#test/support/ports.ts";
 
+const WORKER = fileURLToPath(new URL("../../cmd/worker/main.ts", import.meta.url));
 /** `npm start`: the embedded cluster as its command runs it. */
 const MAIN = fileURLToPath(new URL("../../cmd/jennah/main.ts", import.meta.url));
 
@@ -37,8 +38,8 @@ function start(env: Record<string, string> = {}): NodeProcess {
   return process;
 }
 
-async function startReady(): Promise<NodeProcess> {
-  const cluster = start();
+async function startReady(env: Record<string, string> = {}): Promise<NodeProcess> {
+  const cluster = start(env);
   await cluster.line((line) => line.includes("Jennah is ready"));
   return cluster;
 }
@@ -103,6 +104,63 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     const cluster = start({ GATEWAY_PORT: "http", WORKER_PORT: "99999" });
     expect((await cluster.ended).code).toBe(78);
     expect(cluster.lines.join("\n")).toMatch(/GATEWAY_PORT: .*\n.*WORKER_PORT: /);
+  });
+
+  it("a fault of its processes' settings is told once, with all others, before anything was touched", async () => {
+    const cluster = start({ GATEWAY_PORT: String(workerPort + 1), LOG_LEVEL: "foo", SETTLE_SECONDS: "1" });
+    expect((await cluster.ended).code).toBe(78);
+    expect(cluster.lines).toEqual([
+      `jennah: GATEWAY_PORT: must not be ${workerPort + 1}, one of the 3 workers' ports from WORKER_PORT=${workerPort} on; change one of the two`,
+      expect.stringContaining('LOG_LEVEL: must be one of debug, info, warn, error, silent, not "foo"'),
+      expect.stringContaining("SETTLE_SECONDS: must be at least 35 "),
+    ]);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each(["DB_PATH", "LOCAL_WORKDIR"])(
+    "a %s that cannot be used is told once, and it exits 78",
+    async (name) => {
+      await writeFile(join(folder, "file"), "");
+      const cluster = start({ [name]: "file/x" });
+      expect((await cluster.ended).code).toBe(78);
+      const [, ...rest] = cluster.lines;
+      expect(rest).toEqual([expect.stringMatching(`^jennah: ${name}: file/x cannot be used: `)]);
+    },
+  );
+
+  it("a second cluster on one database exits 78, and the first goes on untouched", async () => {
+    const first = await startReady();
+    const pids = await children();
+    const [port = 0, second = 0] = await freePorts(4);
+    const intruder = start({ GATEWAY_PORT: String(port), WORKER_PORT: String(second) });
+    expect((await intruder.ended).code).toBe(78);
+    expect(intruder.lines.at(-1)).toMatch(
+      /^jennah: another cluster runs on \.jennah\/jennah\.db; stop it, or set DB_PATH/,
+    );
+    expect(await children()).toEqual(pids);
+    expect((await call("SubmitJob", { image_uri: "a", entrypoint: "/bin/true" })).status).toBe(200);
+    // The kernel has let go of it, however the first ended.
+    first.signal("SIGKILL");
+    await eventually(children, (left) => left.length === 0, 20_000);
+    await startReady();
+  });
+
+  it("a worker whose id is in use elsewhere is not started again: it says why, and the cluster exits 78", async () => {
+    // It finds out when it renews its term, every third of the TTL.
+    const cluster = await startReady({ WORKER_LEASE_TTL_SECONDS: "3", WORKER_CLAIM_INTERVAL_SECONDS: "1" });
+    const [port = 0] = await freePorts(1);
+    const env = { BATCH_PROVIDER: "local", DB_PROVIDER: "sqlite", WORKER_ID: "worker-2" };
+    const other = startNode(WORKER, { ...env, WORKER_PORT: String(port) }, folder);
+    started.push(other);
+    expect((await cluster.ended).code).toBe(78);
+    expect(
+      cluster.lines.filter((line) => line.includes('"msg":"WORKER_ID worker-2 is in use by')),
+    ).toHaveLength(1);
+    expect(cluster.lines.filter((line) => line.startsWith("jennah: worker-2 ended for good"))).toHaveLength(
+      1,
+    );
+    expect(cluster.lines.filter((line) => line.includes("is started again"))).toEqual([]);
+    expect(await children()).toEqual([]);
   });
 
   it("when the parent is killed, its processes leave", async () => {
