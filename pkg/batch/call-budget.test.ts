@@ -29,6 +29,23 @@ describe("call budget", () => {
     expect(taken).toBe(true);
   });
 
+  it("rests longer each time where the cloud names no time, until it answers again", async () => {
+    const clock = createManualClock();
+    const budget = createCallBudget({ clock, entropy: createSeededEntropy(1), callsPerSecond: () => 1_000 });
+    const restOfNextMs = async () => {
+      const before = clock.monotonicMs();
+      budget.throttled(undefined);
+      const taken = budget.take(never).then(() => clock.monotonicMs() - before);
+      await clock.advance(60_000);
+      return taken;
+    };
+    const rests: number[] = [];
+    for (let time = 0; time < 6; time += 1) rests.push(await restOfNextMs());
+    expect(rests.at(-1)).toBeGreaterThan(10_000);
+    budget.answered();
+    expect(await restOfNextMs()).toBeLessThanOrEqual(1_000);
+  });
+
   it("a caller that gives up takes nothing", async () => {
     const clock = createManualClock();
     const budget = createCallBudget({ clock, entropy: createSeededEntropy(1), callsPerSecond: () => 1 });

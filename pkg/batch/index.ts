@@ -15,5 +15,5 @@ export type {
   LookOutcome,
   Permit,
 } from "./provider.ts";
-export { TrustLapsedError } from "./provider.ts";
+export { ThrottledError, TrustLapsedError } from "./provider.ts";
 export { type BatchJobState, BatchPhase, hasEnded } from "./state.ts";

@@ -1,4 +1,4 @@
-import type { FieldViolation } from "#pkg/errors/index.ts";
+import { type FieldViolation, UnavailableError } from "#pkg/errors/index.ts";
 import type { JobSpec } from "#pkg/job/index.ts";
 import type { BatchJobState, BatchPhase } from "./state.ts";
 
@@ -7,6 +7,17 @@ export class TrustLapsedError extends Error {
   constructor() {
     super("the lease is not certain to be held; nothing was sent");
     this.name = "TrustLapsedError";
+  }
+}
+
+/**
+ * Thrown when the cloud asks for fewer calls, or for none during a while: every call to the target rests, for `retryAfterMs`
+ * or, where it named no time, for one that grows from one throttling to the next.
+ */
+export class ThrottledError extends UnavailableError {
+  constructor(...args: ConstructorParameters<typeof UnavailableError>) {
+    super(...args);
+    this.name = "ThrottledError";
   }
 }
 
@@ -64,14 +75,15 @@ export type CreateOutcome =
   | { readonly kind: "rejected"; readonly reason: string; readonly message: string }
   /**
    * The cloud said no for now (quota, throttling), so this request made nothing. `reason` becomes the `wait_reason`.
-   * `holdsUp` tells whether another job's create would meet the same: then the whole target backs off, else this job alone.
+   * `holdsUp` tells what else would meet the same: nothing but this `job`; each create of the `target` (a quota of machines,
+   * a missing permission); or all `calls` to it, reads too, because the cloud asks for fewer.
    */
   | {
       readonly kind: "refused";
       readonly reason: string;
       readonly message: string;
       readonly retryAfterMs: number | undefined;
-      readonly holdsUp: "target" | "job";
+      readonly holdsUp: "job" | "target" | "calls";
     }
   /** It may or may not have made the batch job: 5xx, reset, timeout. */
   | { readonly kind: "unknown"; readonly cause: unknown };
@@ -91,8 +103,8 @@ export interface InventoryItem {
 }
 
 /**
- * One target of one cloud. Reads (`look`, `describe`, `inventory`) reject with `UnavailableError` when the cloud does
- * not answer or throttles (`retryAfterMs`). `start` checks that the target can be used and rejects with a `StartupError`
+ * One target of one cloud. Reads (`look`, `describe`, `inventory`) and `terminate` reject with `UnavailableError` when the
+ * cloud does not answer, with `ThrottledError` when it asks for fewer calls. `start` checks that the target can be used and rejects with a `StartupError`
  * that says what is missing; a provider is a lifecycle `Service`.
  */
 export interface BatchProvider {

@@ -1,5 +1,5 @@
 // A little over 300 lines: everything that moves a charge from one step to the next, which reads best in one piece.
-import { TrustLapsedError } from "#pkg/batch/index.ts";
+import { ThrottledError, TrustLapsedError } from "#pkg/batch/index.ts";
 import { backoffMs } from "#pkg/clock/index.ts";
 import { assertNever, InvariantError, UnavailableError } from "#pkg/errors/index.ts";
 import { batchJobIdOf, isActive, type Job, type JobRef, JobStatus, type Owner } from "#pkg/job/index.ts";
@@ -130,9 +130,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (charge.wake.signal.aborted && error === charge.wake.signal.reason) return "moved";
     if (error instanceof TrustLapsedError) return "later";
     charge.isOutdated = true;
-    if (error instanceof UnavailableError && error.retryAfterMs !== undefined) {
-      lanes.get(charge.job.target)?.budget.throttled(error.retryAfterMs);
-    }
+    if (error instanceof ThrottledError) lanes.get(charge.job.target)?.budget.throttled(error.retryAfterMs);
     log.warn({ ...fieldsOf(charge.job), err: error }, "worker failed to process job");
     return "later";
   }

@@ -152,6 +152,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
       log.info({ ...fields, adopted: outcome.adopted }, "batch job accepted");
     } else if (outcome.kind === "refused") {
       retryAtMs = outcome.holdsUp === "job" ? restAlone(charge, outcome) : gate.refused(outcome.retryAfterMs);
+      if (outcome.holdsUp === "calls") budget.throttled(outcome.retryAfterMs);
       log.warn(
         { ...fields, reason: outcome.reason, message: outcome.message },
         "worker failed to process job",

@@ -1,4 +1,10 @@
-import { type BatchProvider, type CallBudget, hasEnded, type InventoryItem } from "#pkg/batch/index.ts";
+import {
+  type BatchProvider,
+  type CallBudget,
+  hasEnded,
+  type InventoryItem,
+  ThrottledError,
+} from "#pkg/batch/index.ts";
 import { type Clock, type Entropy, withTimeout } from "#pkg/clock/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
 import { isTerminal, type Job, JobStatus, parseBatchJobId } from "#pkg/job/index.ts";
@@ -44,11 +50,24 @@ export function createInventory(options: InventoryOptions): Service {
   async function takeInventory(stopping: AbortSignal): Promise<void> {
     for (const { provider, budget } of options.targets) {
       if (!options.isMine(provider.target)) continue;
-      await budget.take(stopping);
-      for await (const page of provider.inventory(deploymentId, stopping)) {
-        await look(page, provider, budget, stopping);
-        await budget.take(stopping);
+      try {
+        await takeInventoryOf(provider, budget, stopping);
+      } catch (error) {
+        if (error instanceof ThrottledError) budget.throttled(error.retryAfterMs);
+        throw error;
       }
+    }
+  }
+
+  async function takeInventoryOf(
+    provider: BatchProvider,
+    budget: CallBudget,
+    stopping: AbortSignal,
+  ): Promise<void> {
+    await budget.take(stopping);
+    for await (const page of provider.inventory(deploymentId, stopping)) {
+      await look(page, provider, budget, stopping);
+      await budget.take(stopping);
     }
   }
 

@@ -1,4 +1,10 @@
-import { type BatchJobState, type BatchProvider, type CallBudget, hasEnded } from "#pkg/batch/index.ts";
+import {
+  type BatchJobState,
+  type BatchProvider,
+  type CallBudget,
+  hasEnded,
+  ThrottledError,
+} from "#pkg/batch/index.ts";
 import { type Backoff, backoffMs, type Clock, type Entropy, withTimeout } from "#pkg/clock/index.ts";
 import { InvariantError, UnavailableError } from "#pkg/errors/index.ts";
 import { createGroup, createLoop, type Loop, type Service } from "#pkg/lifecycle/index.ts";
@@ -152,8 +158,7 @@ function createLane({ provider, budget }: TrackerOptions["targets"][number], opt
 
   function afterFailure(error: unknown): void {
     failures += 1;
-    if (error instanceof UnavailableError && error.retryAfterMs !== undefined)
-      budget.throttled(error.retryAfterMs);
+    if (error instanceof ThrottledError) budget.throttled(error.retryAfterMs);
     restUntilMs = clock.monotonicMs() + backoffMs(FAILURE_BACKOFF, failures, entropy);
     log.warn({ err: error, target: provider.target, failures }, "the provider could not be asked for states");
   }

@@ -8,7 +8,7 @@ import {
   requestFor,
   trusted,
 } from "#pkg/batch/conformance/harness.ts";
-import { type BatchJobState, BatchPhase, type CreateRequest } from "#pkg/batch/index.ts";
+import { type BatchJobState, BatchPhase, type CreateRequest, ThrottledError } from "#pkg/batch/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
 import { QUEUE_MS, type RuledCloud, STOP_MS, type Trouble } from "./ruled-cloud.ts";
 
@@ -299,7 +299,11 @@ export function describeGcpRules(name: string, open: () => Promise<RuledCloud> |
       it("throttled, a create is refused for now and made nothing", async () => {
         const request = ask();
         cloud.befall("create", { kind: "throttled", retryAfterMs: RETRY_AFTER_MS });
-        expect(await create(request)).toMatchObject({ kind: "refused", retryAfterMs: RETRY_AFTER_MS });
+        expect(await create(request)).toMatchObject({
+          kind: "refused",
+          retryAfterMs: RETRY_AFTER_MS,
+          holdsUp: "calls",
+        });
         expect(cloud.made(request.batchJobId)).toBe(0);
         expect(await create(request)).toMatchObject({ kind: "accepted", adopted: false });
       });
@@ -347,7 +351,7 @@ export function describeGcpRules(name: string, open: () => Promise<RuledCloud> |
       it("throttled, whatever else is asked is unavailable, says when to come again, and did nothing", async () => {
         const request = await running();
         const throttled = { kind: "throttled", retryAfterMs: RETRY_AFTER_MS } as const;
-        const unavailable = { constructor: UnavailableError, retryAfterMs: RETRY_AFTER_MS };
+        const unavailable = { constructor: ThrottledError, retryAfterMs: RETRY_AFTER_MS };
         const calls = {
           look: () => look(request),
           describe: () => describeOne(request),

@@ -3,6 +3,7 @@ import { systemClock } from "#pkg/clock/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
 import { type Job, JobStatus } from "#pkg/job/index.ts";
 import type { JobUpdate } from "#pkg/store/index.ts";
+import { newJob } from "#test/support/new-job.ts";
 import { type OwnerOptions, type OwnerUnderTest, startOwner } from "./owner.ts";
 
 /** Submit-once against the real store and the real local provider, with the answers of both lost where it hurts. */
@@ -214,6 +215,40 @@ describe("a refusal", () => {
     expect(creates).toBe(1);
     for (const { jobId } of [first, second])
       expect(await owner.until(jobId, ended)).toMatchObject({ status: "COMPLETED" });
+  });
+});
+
+describe("a cloud that asks for fewer calls", () => {
+  it("in its answer to a create: reads of the target rest as long", async () => {
+    const running = Promise.withResolvers<void>();
+    const lookedAgain = Promise.withResolvers<number>();
+    let refusedAtMs: number | undefined;
+    owner = await startOwner({
+      providerBetween: (provider) => ({
+        ...provider,
+        async create(request, permit) {
+          if (!request.spec.labels.refused || refusedAtMs !== undefined)
+            return provider.create(request, permit);
+          refusedAtMs = systemClock.monotonicMs();
+          const refused = { kind: "refused", reason: "RATE_LIMITED", message: "slower" } as const;
+          return { ...refused, retryAfterMs: 2_500, holdsUp: "calls" };
+        },
+        describe(...args) {
+          if (refusedAtMs === undefined) running.resolve();
+          else lookedAgain.resolve(systemClock.monotonicMs() - refusedAtMs);
+          return provider.describe(...args);
+        },
+      }),
+    });
+    const watched = await submit("sleep 60");
+    await running.promise;
+    const { spec } = newJob();
+    const row = await owner.insert("true", { spec: { ...spec, labels: { refused: "yes" } } });
+    expect(await owner.dispatcher.begin(row, never)).toMatchObject({ waitReason: "RATE_LIMITED" });
+    // Young as it is, it would be looked at every second.
+    expect(await lookedAgain.promise).toBeGreaterThanOrEqual(2_500);
+    await owner.requestBehindItsBack(watched.jobId, "cancel");
+    for (const { jobId } of [row, watched]) await owner.until(jobId, ended);
   });
 });
 

@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type BatchJobState, type BatchProvider, createCallBudget } from "#pkg/batch/index.ts";
+import {
+  type BatchJobState,
+  type BatchProvider,
+  createCallBudget,
+  ThrottledError,
+} from "#pkg/batch/index.ts";
 import { createManualClock, createSeededEntropy, systemClock, systemEntropy } from "#pkg/clock/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
 import { batchJobIdOf, type Job } from "#pkg/job/index.ts";
@@ -106,6 +111,36 @@ describe("the inventory", () => {
     await inventory.stop();
     expect([await phaseOf(current), await phaseOf(unknown)]).toEqual(["RUNNING", "RUNNING"]);
     for (const id of [current, unknown]) await owner.provider.terminate(id, never);
+  });
+
+  it("has all calls to the target rest when the cloud asks for fewer", async () => {
+    const clock = createManualClock();
+    const entropy = createSeededEntropy(1);
+    const budget = createCallBudget({ clock, entropy, callsPerSecond: () => 1_000 });
+    const provider: BatchProvider = {
+      ...owner.provider,
+      // biome-ignore lint/correctness/useYield: it is throttled before its first page.
+      async *inventory() {
+        throw new ThrottledError("SLOWER", "too many", { retryAfterMs: 5_000 });
+      },
+    };
+    const { deploymentId } = await owner.store.meta();
+    const targets = [{ provider, budget }];
+    const inventory = createInventory({
+      ...{ store: owner.store, clock, entropy, log, deploymentId, targets },
+      isMine: () => true,
+    });
+    await inventory.start();
+    await clock.advance(1_000);
+    let isTaken = false;
+    void budget.take(never).then(() => {
+      isTaken = true;
+    });
+    await clock.advance(3_999);
+    expect(isTaken).toBe(false);
+    await clock.advance(1_300);
+    expect(isTaken).toBe(true);
+    await inventory.stop();
   });
 });
 

@@ -1,11 +1,8 @@
 import type { grpc } from "google-gax";
-import type { CreateOutcome } from "#pkg/batch/index.ts";
+import { type CreateOutcome, ThrottledError } from "#pkg/batch/index.ts";
 import { errorMessage, UnavailableError } from "#pkg/errors/index.ts";
 import type { JobSpec } from "#pkg/job/index.ts";
 import { gax } from "./gax.ts";
-
-/** How long reads rest after a throttling that named no time. */
-const THROTTLED_REST_MS = 1_000;
 
 /** What the HTTP/2 transport makes of a stream that was reset; no answer of the service, whatever its code. */
 const TRANSPORT_WORDS = ["Bandwidth exhausted or memory limit exceeded", "Protocol not secure enough"];
@@ -105,7 +102,10 @@ export function outcomeOf(error: unknown, spec: Pick<JobSpec, "serviceAccount">)
     case "UNIMPLEMENTED":
       return refused("NOT_A_BATCH_ENDPOINT", error.message);
     case "RESOURCE_EXHAUSTED":
-      return refused(isRate(error) ? "RATE_LIMITED" : "QUOTA_EXCEEDED", error.message, error.retryAfterMs);
+      // Of machines or of jobs there may be too many while calls are welcome.
+      return isRate(error)
+        ? { ...refused("RATE_LIMITED", error.message, error.retryAfterMs), holdsUp: "calls" }
+        : refused("QUOTA_EXCEEDED", error.message, error.retryAfterMs);
     default:
       return { kind: "unknown", cause: error };
   }
@@ -118,9 +118,10 @@ export function asUnavailable(error: unknown): UnavailableError {
     const reason = error instanceof CredentialsError ? "NO_CREDENTIALS" : "GCP_UNAVAILABLE";
     return new UnavailableError(reason, errorMessage(error), { cause: error });
   }
-  const isThrottled = error.status === "RESOURCE_EXHAUSTED";
-  const retryAfterMs = error.retryAfterMs ?? (isThrottled ? THROTTLED_REST_MS : undefined);
-  return new UnavailableError(`GCP_${error.status}`, `GCP Batch: ${error.message}`, {
+  const { retryAfterMs } = error;
+  const isThrottled = error.status === "RESOURCE_EXHAUSTED" || retryAfterMs !== undefined;
+  const Thrown = isThrottled ? ThrottledError : UnavailableError;
+  return new Thrown(`GCP_${error.status}`, `GCP Batch: ${error.message}`, {
     cause: error,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });

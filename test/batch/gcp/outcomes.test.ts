@@ -83,12 +83,12 @@ describe("what an answer of the cloud means for a create", () => {
     [
       "RESOURCE_EXHAUSTED",
       said("RESOURCE_EXHAUSTED", "Quota exceeded for CPUs"),
-      { kind: "refused", reason: "QUOTA_EXCEEDED", retryAfterMs: undefined },
+      { kind: "refused", reason: "QUOTA_EXCEEDED", retryAfterMs: undefined, holdsUp: "target" },
     ],
     [
       "RESOURCE_EXHAUSTED with RetryInfo",
       said("RESOURCE_EXHAUSTED", "slower", { reason: "RATE_LIMIT_EXCEEDED", retryAfterMs: 12_500 }),
-      { kind: "refused", reason: "RATE_LIMITED", retryAfterMs: 12_500 },
+      { kind: "refused", reason: "RATE_LIMITED", retryAfterMs: 12_500, holdsUp: "calls" },
     ],
     // What HTTP/2 makes of a reset stream carries the same code, and says nothing about the request.
     [

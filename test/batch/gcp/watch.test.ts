@@ -7,7 +7,7 @@ import {
   requestFor,
   trusted,
 } from "#pkg/batch/conformance/harness.ts";
-import { type BatchJobState, BatchPhase } from "#pkg/batch/index.ts";
+import { type BatchJobState, BatchPhase, ThrottledError } from "#pkg/batch/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
 import type { Failure } from "#test/clouds/gcp/jobs.ts";
 import { openWorld, type World } from "./harness.ts";
@@ -211,17 +211,16 @@ describe("a cloud that does not answer", () => {
     const refusals = [
       [{ status: "UNAVAILABLE", words: "later" }, undefined],
       [{ status: "INTERNAL", words: "oh" }, undefined],
-      [{ status: "RESOURCE_EXHAUSTED", words: "slower", retryAfterMs: 7_000 }, 7_000],
-      // Without a time of its own a throttling still rests every call of the target.
-      [{ status: "RESOURCE_EXHAUSTED", words: "slower" }, 1_000],
+      [{ status: "RESOURCE_EXHAUSTED", words: "slower", retryAfterMs: 7_000 }, 7_000, ThrottledError],
+      // Without a time of its own a throttling still rests every call of the target, longer each time.
+      [{ status: "RESOURCE_EXHAUSTED", words: "slower" }, undefined, ThrottledError],
       // Of a region that is not there nothing is known of what runs in it.
       [{ status: "NOT_FOUND", words: "Location us-central1 is not found" }, undefined],
     ] as const;
-    for (const [before, retryAfterMs] of refusals) {
+    for (const [before, retryAfterMs, kind = UnavailableError] of refusals) {
       world.cloud.misbehave({ method: "ListJobs", before });
       const error = await world.provider.describe([batchJobId], never()).catch((thrown: unknown) => thrown);
-      expect(error).toBeInstanceOf(UnavailableError);
-      expect(error).toMatchObject({ retryAfterMs });
+      expect(error).toMatchObject({ constructor: kind, retryAfterMs });
     }
     const lost = {
       method: "GetJob",

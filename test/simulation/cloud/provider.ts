@@ -1,4 +1,10 @@
-import type { BatchProvider, CreateOutcome, CreateRequest, Permit } from "#pkg/batch/index.ts";
+import {
+  type BatchProvider,
+  type CreateOutcome,
+  type CreateRequest,
+  type Permit,
+  ThrottledError,
+} from "#pkg/batch/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
 import type { Agenda } from "#test/simulation/kernel/agenda.ts";
 import { CallFault, type Chaos } from "#test/simulation/kernel/chaos.ts";
@@ -96,7 +102,7 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
         reason: "QUOTA",
         message: "429",
         retryAfterMs: reply.retryAfterMs,
-        holdsUp: "target",
+        holdsUp: "calls",
       };
     }
     return outcomeOf(request, reply.answer);
@@ -155,8 +161,8 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
   };
 }
 
-function throttled(retryAfterMs: number | undefined): UnavailableError {
-  return new UnavailableError("PROVIDER_THROTTLED", "the provider asks for fewer calls", {
+function throttled(retryAfterMs: number | undefined): ThrottledError {
+  return new ThrottledError("PROVIDER_THROTTLED", "the provider asks for fewer calls", {
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
 }
