@@ -129,8 +129,16 @@ export interface BatchProvider {
     signal: AbortSignal,
   ): Promise<LookOutcome>;
 
-  /** The states of batch jobs, at most `capabilities.maxDescribe`; one that the cloud does not know is not in the answer. */
-  describe(batchJobIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, BatchJobState>>;
+  /**
+   * The states of batch jobs, at most `capabilities.maxDescribe`. One that the cloud does not know is not in the answer, which
+   * counts as a miss. One that could not be read now, or whose end could not be explained yet, is in it as `undefined`: it is
+   * neither missing nor over, hides no other, and is asked for again. (Told as missing it might be given up for lost; told as
+   * an end without its exit code, that would be committed for good.) Rejects where nothing can be told of any of them.
+   */
+  describe(
+    batchJobIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, BatchJobState | undefined>>;
 
   /**
    * Has a batch job end, whatever it does now, and never frees its name. Resolves when the cloud has taken it in; the end

@@ -61,6 +61,8 @@ const LONGEST_REST_MS = 1_000;
 const SHORTEST_REST_MS = 100;
 
 const DESCRIBE_TIMEOUT_MS = 30_000;
+/** A round ends when so many questions in a row came to nothing: then it is the cloud, and no single batch job. */
+const MAX_UNANSWERED = 3;
 const FAILURE_BACKOFF: Backoff = { initialMs: 1_000, maxMs: 30_000, factor: 2 };
 
 /** One loop for each target, so that a slow cloud delays no other. */
@@ -112,14 +114,36 @@ function createLane({ provider, budget }: TrackerOptions["targets"][number], opt
   let failures = 0;
   let restUntilMs = 0;
 
+  /**
+   * The longest due come first, and what could not be asked about is due again later: so it keeps nobody from the others,
+   * in this round or in one that ended early because the cloud does not answer at all. @throws the first error
+   */
   async function lookAtDue(stopping: AbortSignal): Promise<void> {
     const now = clock.monotonicMs();
-    const due = [...entries.values()].filter((entry) => entry.dueMs <= now);
+    const due = [...entries.values()].filter((entry) => entry.dueMs <= now).sort((a, b) => a.dueMs - b.dueMs);
     const size = provider.capabilities.maxDescribe;
-    for (let start = 0; start < due.length; start += size) {
-      await lookAt(due.slice(start, start + size), stopping);
-      failures = 0;
+    const errors: unknown[] = [];
+    let unanswered = 0;
+    for (let start = 0; start < due.length && unanswered < MAX_UNANSWERED; start += size) {
+      const batch = due.slice(start, start + size);
+      try {
+        await lookAt(batch, stopping);
+        failures = 0;
+        unanswered = 0;
+      } catch (error) {
+        if (stopping.aborted) throw error;
+        // At once, so that the next batch rests with all other calls.
+        if (error instanceof ThrottledError) budget.throttled(error.retryAfterMs);
+        for (const entry of batch) entry.dueMs = nextLookMs(entry);
+        unanswered += 1;
+        errors.push(error);
+      }
     }
+    if (errors.length > 0) throw errors[0];
+  }
+
+  function nextLookMs(entry: Entry): number {
+    return clock.monotonicMs() + restMs(clock.nowMs() - entry.youngSinceMs, entropy.uniform());
   }
 
   async function lookAt(batch: readonly Entry[], stopping: AbortSignal): Promise<void> {
@@ -136,15 +160,18 @@ function createLane({ provider, budget }: TrackerOptions["targets"][number], opt
     budget.answered();
     for (const entry of batch) {
       // Taken off, or another attempt's by now, while the cloud was asked.
-      if (entries.get(entry.item.jobId) === entry) tell(entry, states.get(entry.item.batchJobId));
+      if (entries.get(entry.item.jobId) === entry) tell(entry, states);
     }
   }
 
-  function tell(entry: Entry, state: BatchJobState | undefined): void {
+  function tell(entry: Entry, states: ReadonlyMap<string, BatchJobState | undefined>): void {
     const { item } = entry;
     const now = clock.nowMs();
-    entry.dueMs = clock.monotonicMs() + restMs(now - entry.youngSinceMs, entropy.uniform());
+    const state = states.get(item.batchJobId);
+    entry.dueMs = nextLookMs(entry);
     if (state === undefined) {
+      // What could not be read is no miss.
+      if (states.has(item.batchJobId)) return;
       entry.misses += 1;
       if (isLost(entry.misses, now - item.sinceMs)) options.onObserved(item.jobId, item.batchJobId, "lost");
       return;
@@ -158,7 +185,6 @@ function createLane({ provider, budget }: TrackerOptions["targets"][number], opt
 
   function afterFailure(error: unknown): void {
     failures += 1;
-    if (error instanceof ThrottledError) budget.throttled(error.retryAfterMs);
     restUntilMs = clock.monotonicMs() + backoffMs(FAILURE_BACKOFF, failures, entropy);
     log.warn({ err: error, target: provider.target, failures }, "the provider could not be asked for states");
   }

@@ -45,7 +45,7 @@ const ids = long.map(({ batchJobId }) => batchJobId);
 for (let round = 0; round < 3; round++) {
   await timed("describe of running jobs", async () => {
     const states = [...(await provider.describe(ids, never())).values()];
-    return states.filter(({ phase }) => phase === BatchPhase.Running).length;
+    return states.filter((state) => state?.phase === BatchPhase.Running).length;
   });
 }
 await timed("inventory", async () => {

@@ -13,6 +13,7 @@ import { createInventory, createTracker } from "#pkg/tracking/index.ts";
 import { type OwnerUnderTest, startOwner } from "#test/dispatch/owner.ts";
 import { newJob } from "#test/support/new-job.ts";
 import { eventually } from "#test/support/node-process.ts";
+import { batchState } from "#test/support/rows.ts";
 
 const never = new AbortController().signal;
 const log = createLogger({ level: LogLevel.Silent, format: LogFormat.Json });
@@ -175,6 +176,27 @@ describe("the tracker", () => {
     return { clock, tracker, told, asked: () => asked };
   }
 
+  /** Watches so many batch jobs, `b0` and on, a few a question, on a clock of the test. */
+  async function watchMany(count: number, maxDescribe: number, describe_: BatchProvider["describe"]) {
+    const clock = createManualClock();
+    const entropy = createSeededEntropy(1);
+    const { target, capabilities } = owner.provider;
+    const provider = {
+      ...owner.provider,
+      capabilities: { ...capabilities, maxDescribe },
+      describe: describe_,
+    };
+    const budget = createCallBudget({ clock, entropy, callsPerSecond: () => 1_000 });
+    const told = new Set<string>();
+    const onObserved = (jobId: string) => void told.add(jobId);
+    const tracker = createTracker({ clock, entropy, log, targets: [{ provider, budget }], onObserved });
+    await tracker.start();
+    for (let index = 0; index < count; index += 1) {
+      tracker.watch({ jobId: `j${index}`, target, batchJobId: `b${index}`, sinceMs: clock.nowMs() });
+    }
+    return { clock, tracker, told };
+  }
+
   it("missing is not failed: it is lost only after several misses and a minimum age", async () => {
     const { clock, tracker, told, asked } = await watchMissing();
     await clock.advance(119_000);
@@ -182,6 +204,49 @@ describe("the tracker", () => {
     expect(told).toEqual([]);
     await clock.advance(31_000);
     expect(told[0]).toBe("lost");
+    await tracker.stop();
+  });
+
+  it("one that could not be read is neither missing nor over, however long", async () => {
+    const { clock, tracker, told } = await watchMissing(
+      async (ids) => new Map(ids.map((id) => [id, undefined])),
+    );
+    await clock.advance(3_600_000);
+    expect(told).toEqual([]);
+    await tracker.stop();
+  });
+
+  it("a question that comes to nothing keeps nobody from the others of its round", async () => {
+    let bad: readonly string[] | undefined;
+    const { clock, tracker, told } = await watchMany(4, 1, async (ids) => {
+      bad ??= ids;
+      if (bad.join() === ids.join()) throw new UnavailableError("DOWN", "no answer");
+      return new Map(ids.map((id) => [id, batchState({ batchJobId: id })]));
+    });
+    await clock.advance(1_010);
+    expect(told.size).toBe(3);
+    await tracker.stop();
+  });
+
+  it("many questions that come to nothing neither end every round nor stay the first of it", async () => {
+    const { clock, tracker, told } = await watchMany(12, 1, async (ids) => {
+      if (!ids.includes("b11")) throw new UnavailableError("DOWN", "no answer");
+      return new Map([["b11", batchState({ batchJobId: "b11" })]]);
+    });
+    await clock.advance(60_000);
+    expect([...told]).toEqual(["j11"]);
+    await tracker.stop();
+  });
+
+  it("a throttled question rests the next ones as well", async () => {
+    const askedAtMs: number[] = [];
+    const { clock, tracker } = await watchMany(2, 1, async () => {
+      askedAtMs.push(clock.monotonicMs());
+      throw new ThrottledError("SLOWER", "too many", { retryAfterMs: 5_000 });
+    });
+    await clock.advance(20_000);
+    const [first = 0, second = 0] = askedAtMs;
+    expect(second - first).toBeGreaterThanOrEqual(5_000);
     await tracker.stop();
   });
 

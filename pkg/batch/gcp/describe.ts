@@ -1,8 +1,8 @@
 import type { BatchJobState } from "#pkg/batch/index.ts";
-import type { Clock } from "#pkg/clock/index.ts";
+import { type Clock, withTimeout } from "#pkg/clock/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import type { BatchJob, CallOptions, Connection } from "./connection.ts";
-import { asUnavailable, isAboutLocation, isAboutProject, isStatus } from "./faults.ts";
+import { asUnavailable, CallError, isAboutLocation, isAboutOne, isAboutProject, isStatus } from "./faults.ts";
 import { filterOfJobs } from "./labels.ts";
 import { batchJobIdOfName, type Location, nameOf, parentOf } from "./names.ts";
 import { isUnexplained, stateOf } from "./observe.ts";
@@ -12,6 +12,15 @@ export const PAGE_SIZE = 1000;
 
 /** Questions about single batch jobs that are under way at once. */
 const GETS_AT_ONCE = 5;
+
+/** The longest that one of them may take, so that one without an answer leaves the others their time. */
+const GET_TIMEOUT_MS = 3_000;
+
+/**
+ * How long the reason of a failure is waited for where its task cannot be read just now. After that the batch job is told as
+ * failed for a reason that is not known: a job that never ends is worse.
+ */
+const TASK_PATIENCE_MS = 600_000;
 
 /** Ids in one question: the filter names each, and stays below ten KiB. */
 const MAX_DESCRIBE = 100;
@@ -23,7 +32,11 @@ const LIST_AGAIN_MS = 600_000;
 export interface Reader {
   /** How many ids one question takes well: many by a list, one where each must be asked for. */
   readonly maxDescribe: number;
-  describe(batchJobIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, BatchJobState>>;
+  /** As in the port: `undefined` stands for what is there, or may be, and could not be read now. @throws UnavailableError */
+  describe(
+    batchJobIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, BatchJobState | undefined>>;
   /** One batch job; undefined when there is none. @throws CallError */
   get(batchJobId: string, signal: AbortSignal): Promise<BatchJob | undefined>;
   /** Every page of a listing; none when this account may not list. @throws CallError */
@@ -37,6 +50,8 @@ export function createReader(
 ): Reader {
   let deniedUntilMs = 0;
   let hasWarned = false;
+  /** Failed batch jobs whose task could not be read, and since when; monotonic. */
+  const unexplainedSinceMs = new Map<string, number>();
   const mayList = () => clock.monotonicMs() >= deniedUntilMs;
 
   async function get(batchJobId: string, signal: AbortSignal): Promise<BatchJob | undefined> {
@@ -91,17 +106,74 @@ export function createReader(
     return found;
   }
 
+  /** @throws CallError where the job failed and why cannot be told yet. */
   async function withTask(job: BatchJob, signal: AbortSignal): Promise<BatchJobState | undefined> {
     if (!isUnexplained(job)) return stateOf(job);
+    const batchJobId = batchJobIdOfName(job.name ?? "");
     try {
       const [group] = job.taskGroups ?? [];
       const name = `${group?.name || `${job.name}/taskGroups/group0`}/tasks/0`;
-      return stateOf(job, await connection.call("getTask", { name }, { signal }));
+      const state = stateOf(job, await connection.call("getTask", { name }, { signal }));
+      unexplainedSinceMs.delete(batchJobId);
+      return state;
     } catch (error) {
+      if (!isAboutOne(error)) throw error;
       // A job that never had a task has none to tell of; and it is failed whether or not its task may be read.
-      if (isStatus(error, "NOT_FOUND", "PERMISSION_DENIED")) return stateOf(job);
-      throw error;
+      if (!isFinal(error) && !isPatienceOver(batchJobId)) throw error;
+      unexplainedSinceMs.delete(batchJobId);
+      return stateOf(job);
     }
+  }
+
+  function isPatienceOver(batchJobId: string): boolean {
+    const now = clock.monotonicMs();
+    // What is still asked for is over by then; the others went to another owner, and begin anew should they come back.
+    for (const [id, sinceMs] of unexplainedSinceMs) {
+      if (now - sinceMs > 2 * TASK_PATIENCE_MS) unexplainedSinceMs.delete(id);
+    }
+    const sinceMs = unexplainedSinceMs.get(batchJobId) ?? now;
+    unexplainedSinceMs.set(batchJobId, sinceMs);
+    return now - sinceMs >= TASK_PATIENCE_MS;
+  }
+
+  async function describe(
+    batchJobIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, BatchJobState | undefined>> {
+    const unread = new Map<string, CallError>();
+
+    /** Reads something of one batch job; undefined where that does not work now. */
+    async function read<T>(batchJobId: string, work: (signal: AbortSignal) => Promise<T>) {
+      try {
+        return await withTimeout(clock, GET_TIMEOUT_MS, late, work, signal);
+      } catch (error) {
+        if (!isAboutOne(error)) throw error;
+        unread.set(batchJobId, error);
+        return undefined;
+      }
+    }
+
+    const jobs = await listed(batchJobIds, signal);
+    const ids = new Set(jobs.map(({ name }) => batchJobIdOfName(name ?? "")));
+    // Lists may lag behind; what one does not tell of is asked for by name before it counts as missing.
+    const missing = batchJobIds.filter((id) => !ids.has(id));
+    const gotten = await inGroups(missing, (id) => read(id, (ends) => get(id, ends)));
+    const [first] = unread.values();
+    // Nothing was answered at all: then it is the cloud, and no single batch job.
+    if (first !== undefined && unread.size === batchJobIds.length && !mayList()) throw first;
+    const states = await inGroups([...jobs, ...gotten], (job) =>
+      read(batchJobIdOfName(job.name ?? ""), (ends) => withTask(job, ends)),
+    );
+    for (const [batchJobId, error] of unread) {
+      log.warn(
+        { err: error, batch_job_id: batchJobId },
+        "a batch job could not be read, and is asked for again",
+      );
+    }
+    return new Map<string, BatchJobState | undefined>([
+      ...states.map((state) => [state.batchJobId, state] as const),
+      ...[...unread.keys()].map((batchJobId) => [batchJobId, undefined] as const),
+    ]);
   }
 
   return {
@@ -110,13 +182,7 @@ export function createReader(
     },
     async describe(batchJobIds, signal) {
       try {
-        const jobs = await listed(batchJobIds, signal);
-        const ids = new Set(jobs.map(({ name }) => batchJobIdOfName(name ?? "")));
-        // Lists may lag behind; what one does not tell of is asked for by name before it counts as missing.
-        const missing = batchJobIds.filter((id) => !ids.has(id));
-        const gotten = await inGroups(missing, (id) => get(id, signal));
-        const states = await inGroups([...jobs, ...gotten], (job) => withTask(job, signal));
-        return new Map(states.map((state) => [state.batchJobId, state]));
+        return await describe(batchJobIds, signal);
       } catch (error) {
         throw asUnavailable(error);
       }
@@ -124,6 +190,24 @@ export function createReader(
     get,
     list,
   };
+}
+
+function late(): CallError {
+  const words = `no answer within ${GET_TIMEOUT_MS / 1_000} s`;
+  return new CallError("DEADLINE_EXCEEDED", words, { wasSent: true });
+}
+
+/** Whether the cloud has answered that this cannot be read, and would answer the same again. */
+function isFinal(error: CallError): boolean {
+  return isStatus(
+    error,
+    "NOT_FOUND",
+    "PERMISSION_DENIED",
+    "INVALID_ARGUMENT",
+    "FAILED_PRECONDITION",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+  );
 }
 
 /** Whether it is the right to list that is missing; some answers do not say which right is. */

@@ -127,6 +127,16 @@ export function asUnavailable(error: unknown): UnavailableError {
   });
 }
 
+/**
+ * Whether a read that failed so says something about what was asked for, and not about every call: how fast they come, their
+ * credentials, the project, the region, or a caller who has gone.
+ */
+export function isAboutOne(error: unknown): error is CallError {
+  if (!(error instanceof CallError) || isAboutProject(error)) return false;
+  if (isStatus(error, "NOT_FOUND")) return !isAboutLocation(error.message);
+  return !isStatus(error, "RESOURCE_EXHAUSTED", "UNAUTHENTICATED");
+}
+
 export function isStatus(error: unknown, ...statuses: readonly CallError["status"][]): error is CallError {
   return error instanceof CallError && statuses.includes(error.status);
 }

@@ -197,6 +197,60 @@ describe("lists", () => {
   });
 });
 
+describe("one batch job that cannot be read", () => {
+  const told = (...ids: string[]) => world.provider.describe(ids, never());
+  const good = (batchJobId: string) => [batchJobId, expect.objectContaining({ batchJobId })] as const;
+
+  /** Failed, in words of the job alone that do not tell why. */
+  async function failed(): Promise<string> {
+    const batchJobId = await created();
+    await eventually(world.provider, batchJobId, runs);
+    world.cloud.fail(batchJobId, {});
+    return batchJobId;
+  }
+
+  it.each(["INTERNAL", "UNAVAILABLE", "UNKNOWN", "DEADLINE_EXCEEDED", "ABORTED"] as const)(
+    "its task answered with %s: it has not ended yet and is not missing, and the others are told of",
+    async (status) => {
+      const [bad, other] = [await failed(), await created()];
+      world.cloud.misbehave({ method: "GetTask", before: { status, words: "oh" } });
+      expect(await told(bad, other)).toEqual(new Map([[bad, undefined], good(other)]));
+      expect(world.lines.filter((line) => line.includes("could not be read"))).toHaveLength(1);
+      // Nothing of the end is lost to that.
+      expect(await stateOf(bad)).toMatchObject({ phase: BatchPhase.Failed, reason: "FAILED" });
+    },
+  );
+
+  it.each(["NOT_FOUND", "PERMISSION_DENIED", "INVALID_ARGUMENT", "FAILED_PRECONDITION"] as const)(
+    "its task answered with %s, which will not change: it is failed all the same",
+    async (status) => {
+      const bad = await failed();
+      world.cloud.misbehave({ method: "GetTask", before: { status, words: "no" } });
+      expect(await stateOf(bad)).toMatchObject({ phase: BatchPhase.Failed, reason: "FAILED" });
+    },
+  );
+
+  it("asked for by name, as a list lags: it is not missing, and the others are told of", async () => {
+    const [bad, other] = [await created(), await created()];
+    world.cloud.lagLists(600_000);
+    world.cloud.misbehave({ method: "GetJob", job: bad, before: { status: "INTERNAL", words: "oh" } });
+    expect(await told(bad, other)).toEqual(new Map([[bad, undefined], good(other)]));
+  });
+
+  it("because the cloud asks for fewer calls is told as such", async () => {
+    const bad = await failed();
+    world.cloud.misbehave({ method: "GetTask", before: { status: "RESOURCE_EXHAUSTED", words: "slower" } });
+    await expect(told(bad)).rejects.toBeInstanceOf(ThrottledError);
+  });
+
+  it("where there are no lists and nothing was answered at all, the cloud does not answer", async () => {
+    const bad = await created();
+    world.cloud.deny("batch.jobs.list");
+    world.cloud.misbehave({ method: "GetJob", before: { status: "UNAVAILABLE", words: "later" } });
+    await expect(told(bad)).rejects.toBeInstanceOf(UnavailableError);
+  });
+});
+
 describe("a cloud that does not answer", () => {
   it("NOT_FOUND for a while and a batch job that vanished look alike: it is not in the answer", async () => {
     const [hidden, vanished, there] = [await created(), await created(), await created()];
