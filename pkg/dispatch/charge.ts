@@ -34,6 +34,8 @@ export interface Charge {
   failures: number;
   /** How many creates in a row were refused for a reason of this job alone; the measure of its next rest. */
   refusals: number;
+  /** Events that are told once an attempt, and were. */
+  readonly told: Set<string>;
   /** Those who wait for the first answer of the cloud. */
   readonly waiters: Set<(job: Job) => void>;
 }
@@ -57,6 +59,7 @@ export function createCharge(job: Job, known: Knowledge): Charge {
     unansweredAtVersion: undefined,
     failures: 0,
     refusals: 0,
+    told: new Set(),
     waiters: new Set(),
   };
 }

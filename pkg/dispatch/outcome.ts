@@ -57,7 +57,10 @@ export function accepted(state: BatchJobState, adopted: boolean): Write {
   };
 }
 
-/** Tells why the job waits; nothing when the row says so already, since a job that only waits costs no writes. */
+/**
+ * Tells why the job waits; nothing when the row says so already. One that is refused again and again is written twice a
+ * try, since BEGUN goes before each create; of its events each is written once (`rows.ts`).
+ */
 function waiting(job: Job, doubt: boolean, reason: string, untilMs: number | undefined): Write | undefined {
   const createPhase = doubt ? CreatePhase.Begun : CreatePhase.Intended;
   if (job.waitReason === reason && job.createPhase === createPhase) return undefined;

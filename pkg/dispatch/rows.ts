@@ -1,4 +1,4 @@
-import { isTerminal, type Job } from "#pkg/job/index.ts";
+import { EventType, isTerminal, type Job } from "#pkg/job/index.ts";
 import { type Charge, fieldsOf, type Progress } from "./charge.ts";
 import type { Write } from "./outcome.ts";
 import type { DispatcherOptions } from "./types.ts";
@@ -13,6 +13,12 @@ export interface Rows {
   reread(charge: Charge): Promise<Progress>;
 }
 
+/**
+ * Told once an attempt, by the same owner and for the same reason: a job may be refused without end, and all its events are
+ * kept and answered. The writes that would carry them are made all the same.
+ */
+const TOLD_ONCE: ReadonlySet<EventType> = new Set([EventType.Dispatching, EventType.Waiting]);
+
 export function createRows({ store, clock, log, reign, onEnded }: DispatcherOptions): Rows {
   async function write(charge: Charge, change: Write): Promise<Progress> {
     return (await tryWrite(charge, change)) ? "moved" : reread(charge);
@@ -23,6 +29,9 @@ export function createRows({ store, clock, log, reign, onEnded }: DispatcherOpti
     if (job.owner === undefined) return false;
     const atMs = clock.nowMs();
     const ends = changes.status !== undefined && isTerminal(changes.status);
+    const news =
+      event && TOLD_ONCE.has(event.type) ? `${job.attempt} ${event.type} ${event.reason}` : undefined;
+    const isTold = news !== undefined && charge.told.has(news);
     charge.unansweredAtVersion = job.version;
     const result = (
       await store.updateJobs([
@@ -34,7 +43,7 @@ export function createRows({ store, clock, log, reign, onEnded }: DispatcherOpti
           from: job.status,
           changes:
             ends && changes.completedAtMs === undefined ? { ...changes, completedAtMs: atMs } : changes,
-          event,
+          event: isTold ? undefined : event,
           atMs,
         },
       ])
@@ -42,6 +51,7 @@ export function createRows({ store, clock, log, reign, onEnded }: DispatcherOpti
     charge.unansweredAtVersion = undefined;
     if (result?.kind !== "applied") return false;
     charge.job = result.job;
+    if (news !== undefined) charge.told.add(news);
     if (ends) ended(result.job);
     return true;
   }

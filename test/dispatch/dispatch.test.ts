@@ -252,6 +252,36 @@ describe("a cloud that asks for fewer calls", () => {
   });
 });
 
+describe("a create that is refused again and again", () => {
+  it("is told once an attempt, and tried until it is accepted", async () => {
+    let refusals = 0;
+    owner = await startOwner({
+      providerBetween: (provider) => ({
+        ...provider,
+        async create(request, permit) {
+          if (refusals === 2) return provider.create(request, permit);
+          refusals += 1;
+          const refused = { kind: "refused", reason: "QUOTA", message: "full" } as const;
+          return { ...refused, retryAfterMs: undefined, holdsUp: "target" };
+        },
+      }),
+    });
+    const { spec } = newJob();
+    const fails = { ...spec, entrypoint: "/bin/sh", commands: ["-c", "exit 1"], maxRetries: 1 };
+    const row = await owner.insert("exit 1", { spec: fails });
+    await owner.dispatcher.begin(row, never);
+    expect(await owner.until(row.jobId, ended, 30_000)).toMatchObject({ status: "FAILED", attempt: 2 });
+    const told = (await owner.store.listEvents(row)).map(({ type }) => type);
+    expect(refusals).toBe(2);
+    expect(told.filter((type) => ["DISPATCHING", "WAITING", "RETRYING"].includes(type))).toEqual([
+      "DISPATCHING",
+      "WAITING",
+      "RETRYING",
+      "DISPATCHING",
+    ]);
+  });
+});
+
 describe("a create refused for a reason of the job's own", () => {
   it("leaves that job PENDING with a wait_reason, and every other create of the target goes on", async () => {
     let refusals = 0;
