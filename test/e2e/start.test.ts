@@ -170,6 +170,22 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     await eventually(children, (pids) => pids.length === 0, 20_000);
   });
 
+  it("on a second Ctrl-C it waits for nothing more: a process that stands still is killed with the others", async () => {
+    const cluster = await startReady();
+    const [frozen = 0] = await children();
+    process.kill(frozen, "SIGSTOP");
+    try {
+      cluster.signal("SIGINT");
+      await cluster.line((line) => line === "jennah: draining");
+      cluster.signal("SIGINT");
+      await eventually(children, (pids) => pids.length === 0, 20_000);
+    } finally {
+      // It would outlive its parent.
+      if ((await children()).includes(frozen)) process.kill(frozen, "SIGKILL");
+    }
+    expect((await cluster.ended).code).toBe(0);
+  });
+
   it("on SIGTERM it stops everything in order and exits 0; jobs that run go on and are found again", async () => {
     const first = await startReady();
     const { body } = await call("SubmitJob", {
