@@ -264,6 +264,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         // Committed under a term that was lost meanwhile: whoever claims it goes on with it, and that may be this worker.
         if (!isReigning(job.owner)) return Promise.resolve(job);
         const charge = charges.get(job.jobId) ?? take(job, true);
+        // Whoever calls a worker itself may name an id, another tenant's too: that one's job is nothing to this caller. A batch
+        // job has but one name, so the second waits for the first to end.
+        if (charge.job.tenantId !== job.tenantId) return Promise.resolve(job);
         if (draining || isBackingOff(job.target) || signal.aborted) {
           kick(charge);
           return Promise.resolve(job);
