@@ -214,13 +214,21 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     },
     async observe(charge, lane, state) {
       const { job } = charge;
-      if (state === "lost" || state.reason === PROVIDER_LOST) await terminate(charge, lane);
-      const write_ =
-        state === "lost" ? lost(job) : afterObservation(job, state, clock.nowMs(), options.entropy);
-      const progress = write_ === undefined ? "moved" : await write(charge, write_);
-      // Decided without a request that came meanwhile, so it was not written; what the cloud told is still true.
-      if (write_ !== undefined && charge.job.version !== job.version + 1) options.watcher.lookSoon(job.jobId);
-      return progress;
+      try {
+        if (state === "lost" || state.reason === PROVIDER_LOST) await terminate(charge, lane);
+        const write_ =
+          state === "lost" ? lost(job) : afterObservation(job, state, clock.nowMs(), options.entropy);
+        const progress = write_ === undefined ? "moved" : await write(charge, write_);
+        // Decided without a request that came meanwhile, so it was not written; what the cloud told is still true.
+        if (write_ !== undefined && charge.job.version !== job.version + 1)
+          options.watcher.lookSoon(job.jobId);
+        return progress;
+      } catch (error) {
+        // Still true as well, and told once: kept until the backoff is over, which spares a store that is down as many looks.
+        // That it is lost is told at each miss, and may be untrue by then.
+        if (state !== "lost") charge.news ??= { batchJobId: batchJobId(job), state };
+        throw error;
+      }
     },
     async remove(charge, lane) {
       const { job } = charge;

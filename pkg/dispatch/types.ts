@@ -41,7 +41,7 @@ export interface DispatcherOptions {
 /** What dispatch needs of `tracking`. */
 export interface Watcher {
   watch(item: WatchItem): void;
-  /** The next look at this job comes soon, not when it is due: something is about to change. */
+  /** The next look at this job comes soon, not when it is due, and what it finds is told in any case. */
   lookSoon(jobId: string): void;
   unwatch(jobId: string): void;
 }

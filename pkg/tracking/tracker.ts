@@ -35,7 +35,7 @@ export interface TrackerOptions {
 export interface Tracker extends Service {
   /** Watches a batch job from now on; the same one again changes nothing. */
   watch(item: TrackedItem): void;
-  /** Looks at it soon, and as often as at a young one from now on. */
+  /** Looks at it soon, tells what it finds even if it told the same before, and looks as often as at a young one from now on. */
   lookSoon(jobId: string): void;
   unwatch(jobId: string): void;
   /** How many are watched. */
@@ -49,7 +49,7 @@ interface Entry {
   /** Next look; monotonic. */
   dueMs: number;
   misses: number;
-  /** What was told last. */
+  /** What was told last, and is told again only when it is asked for. */
   told: string;
 }
 
@@ -214,6 +214,7 @@ function createLane({ provider, budget }: TrackerOptions["targets"][number], opt
     lookSoon(jobId) {
       const entry = entries.get(jobId);
       if (entry === undefined) return;
+      entry.told = "";
       entry.youngSinceMs = clock.nowMs();
       entry.dueMs = Math.min(entry.dueMs, clock.monotonicMs() + SOON_MS);
     },

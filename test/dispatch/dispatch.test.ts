@@ -282,6 +282,39 @@ describe("a create that is refused again and again", () => {
   });
 });
 
+describe("the start of a program", () => {
+  it("is told although the write of it failed once", async () => {
+    const isStart = (updates: readonly JobUpdate[]) => updates.some(({ event }) => event?.type === "STARTED");
+    let failures = 0;
+    owner = await startOwner({
+      storeBetween: (store) => ({
+        ...store,
+        async updateJobs(updates) {
+          if (failures > 0 || !isStart(updates)) return store.updateJobs(updates);
+          failures += 1;
+          throw lost();
+        },
+      }),
+      providerBetween: (provider) => ({
+        ...provider,
+        async create(...args) {
+          const outcome = await provider.create(...args);
+          if (outcome.kind !== "accepted") return outcome;
+          return { ...outcome, state: { ...outcome.state, phase: "QUEUED", startedAtMs: undefined } };
+        },
+      }),
+    });
+    const { jobId } = await submit("sleep 60");
+    const job = await owner.until(jobId, (row) => row?.startedAtMs !== undefined);
+    expect(job?.status).toBe("RUNNING");
+    expect(failures).toBe(1);
+    await owner.requestBehindItsBack(jobId, "cancel");
+    await owner.until(jobId, ended);
+    const told = (await owner.store.listEvents({ tenantId: "tenant", jobId })).map(({ type }) => type);
+    expect(told.filter((type) => type === "STARTED")).toHaveLength(1);
+  });
+});
+
 describe("a create refused for a reason of the job's own", () => {
   it("leaves that job PENDING with a wait_reason, and every other create of the target goes on", async () => {
     let refusals = 0;

@@ -250,6 +250,17 @@ describe("the tracker", () => {
     await tracker.stop();
   });
 
+  it("what was told is told again when a look is asked for, and not otherwise", async () => {
+    const state = batchState({ batchJobId: "b" });
+    const { clock, tracker, told } = await watchMissing(async () => new Map([["b", state]]));
+    await clock.advance(60_000);
+    expect(told).toEqual([state]);
+    tracker.lookSoon("job");
+    await clock.advance(60_000);
+    expect(told).toEqual([state, state]);
+    await tracker.stop();
+  });
+
   it("slow is not dead: a cloud that does not answer changes nothing, however long, and is asked less often", async () => {
     const { clock, tracker, told, asked } = await watchMissing(() =>
       Promise.reject(new UnavailableError("DOWN", "no answer")),
