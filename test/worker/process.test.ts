@@ -100,6 +100,19 @@ describe("a worker process", () => {
     expect(child.lines).toEqual([expect.stringContaining('"LOCAL_WORKDIR: file cannot be used: EEXIST')]);
   });
 
+  const isRoot = process.getuid?.() === 0;
+  it.skipIf(isRoot)(
+    `whose LOCAL_WORKDIR may not be written says so in one line${isRoot ? " (not run: root may write everywhere)" : ""}`,
+    async () => {
+      await mkdir(join(folder, "workdir"), { mode: 0o500 });
+      const child = start({ ...LOCAL, LOCAL_WORKDIR: "workdir" });
+      expect((await child.ended).code).toBe(78);
+      expect(child.lines).toEqual([
+        expect.stringContaining('"LOCAL_WORKDIR: workdir cannot be used: EACCES'),
+      ]);
+    },
+  );
+
   it.each(["worker", "gateway", "migrate", "jennah"])(
     "%s says in one line that .env cannot be read, and exits 78",
     async (command) => {

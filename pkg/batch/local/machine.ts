@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Entropy } from "#pkg/clock/index.ts";
 import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
@@ -7,12 +16,13 @@ import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
 /**
  * Makes the workdir if it is not there, and says what it is called among all workdirs of all machines: its real path and
  * its target.
- * @throws StartupError when the workdir cannot be made or read.
+ * @throws StartupError when the workdir cannot be made, read or written.
  */
 export function locateWorkdir(workdir: string, entropy: Entropy): { path: string; target: string } {
   try {
     mkdirSync(workdir, { recursive: true, mode: 0o700 });
     const path = realpathSync(workdir);
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     const hash = createHash("sha256").update(path).digest("hex").slice(0, 16);
     return { path, target: `local/${machineId(path, entropy)}/${hash}` };
   } catch (error) {
