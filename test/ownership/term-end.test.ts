@@ -80,6 +80,27 @@ describe("the end of a term", () => {
     },
   );
 
+  it("that is under way when the drain is cut off is waited for by the stop, and asked for once", async () => {
+    let asked = 0;
+    const [arrived, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const ownership = await startWith(async (owner, instance) => {
+      asked += 1;
+      arrived.resolve();
+      await release.promise;
+      return store.endTerm(owner, instance);
+    });
+    const hurry = new AbortController();
+    const drained = expect(ownership.drain(hurry.signal)).rejects.toThrow("no time");
+    await arrived.promise;
+    hurry.abort(new Error("no time"));
+    await drained;
+    const stopped = ownership.stop();
+    release.resolve();
+    await stopped;
+    expect(await isOver()).toBe(true);
+    expect(asked).toBe(1);
+  });
+
   it("that was answered is not asked for again", async () => {
     let asked = 0;
     const ownership = await startWith((owner, instance) => {
