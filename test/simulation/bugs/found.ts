@@ -1,6 +1,6 @@
 /** The first seed from 1 on that finds each deliberate bug; regressions run each of them, with the bug and without. */
 export const FOUND_BY: Readonly<Record<string, number>> = {
-  "stale-write-drops-the-job": 59,
+  "stale-write-drops-the-job": 1086,
   "unknown-is-failed": 1,
   "server-writes-cancelled": 1,
   "whole-row-write": 4,
@@ -37,7 +37,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "begin-under-a-lost-term": 81,
   "trust-by-the-monotonic-clock": 171,
   "trust-from-the-answer": 305,
-  "half-a-ttl-of-silence": 5,
+  "half-a-ttl-of-silence": 6,
   "tenant-not-compared": 16,
   "aws-honours-old-signatures": 739,
   "late-requests-of-named-clouds": 2857,
