@@ -19,20 +19,28 @@ export interface RunOptions {
 }
 
 /**
+ * npm passes on each SIGINT and SIGTERM that it gets to the script that it runs, also one that both got, as from a terminal's
+ * Ctrl-C: a millisecond or two later, and under load more. A second one that is meant comes later, or is sent once more.
+ */
+const ECHO_MS = 500;
+
+/**
  * Runs a service as this process: starts it, drains and stops it on SIGTERM, SIGINT or the death of the process that
- * holds its IPC channel (a second signal skips the drain),
+ * holds its IPC channel (a second signal skips the drain, unless it is npm's echo of the first),
  * and resolves with the exit code. Errors that say which code they want (`ConfigError`, `StartupError`) get it.
  */
 export async function runProcess(options: RunOptions): Promise<ExitCode> {
   const { service, clock, log } = options;
   const hurry = new AbortController();
   const asked = Promise.withResolvers<string>();
+  const echoMs = process.env.npm_lifecycle_event === undefined ? 0 : ECHO_MS;
+  let echoesEndMs: number | undefined;
   const onSignal = (signal: string) => {
     asked.resolve(signal);
-    if (hurrying) hurry.abort(new Error(`second ${signal}`));
-    hurrying = true;
+    const nowMs = clock.monotonicMs();
+    if (echoesEndMs === undefined) echoesEndMs = nowMs + echoMs;
+    else if (nowMs >= echoesEndMs) hurry.abort(new Error(`second ${signal}`));
   };
-  let hurrying = false;
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   // Started by another process over an IPC channel: when that one dies, this one leaves too.
   const onOrphaned = () => onSignal("disconnect of the parent");

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,9 +33,12 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
+function ports(): Record<string, string> {
+  return { GATEWAY_PORT: String(gatewayPort), WORKER_PORT: String(workerPort) };
+}
+
 function start(env: Record<string, string> = {}): NodeProcess {
-  const ports = { GATEWAY_PORT: String(gatewayPort), WORKER_PORT: String(workerPort) };
-  const process = startNode(MAIN, { ...ports, LOG_FORMAT: "json", ...env }, folder);
+  const process = startNode(MAIN, { ...ports(), LOG_FORMAT: "json", ...env }, folder);
   started.push(process);
   return process;
 }
@@ -42,6 +47,15 @@ async function startReady(env: Record<string, string> = {}): Promise<NodeProcess
   const cluster = start(env);
   await cluster.line((line) => line.includes("Jennah is ready"));
   return cluster;
+}
+
+/** Kills those of a process group that are left, if any. */
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, "SIGKILL");
+  } catch {
+    // None is left, as it should be.
+  }
 }
 
 /** Its processes that live, by pid: all that run in its folder. */
@@ -161,6 +175,46 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     );
     expect(cluster.lines.filter((line) => line.includes("is started again"))).toEqual([]);
     expect(await children()).toEqual([]);
+  });
+
+  const told = needing("npm", "npm passes SIGTERM on, and ends when all of the cluster has ended in order");
+  it.skipIf(told.isMissing)(told.title, async () => {
+    const { PATH, HOME } = process.env;
+    const files = { DB_PATH: join(folder, "jennah.db"), LOCAL_WORKDIR: join(folder, "local") };
+    const npm = spawn("npm", ["start"], {
+      env: { PATH, HOME, npm_config_update_notifier: "false", ...ports(), ...files },
+      stdio: "ignore",
+      // A group of its own, so that the cluster can be ended with it if it does not end by itself.
+      detached: true,
+    });
+    const ended = once(npm, "exit");
+    try {
+      const isReady = () =>
+        fetch(`http://127.0.0.1:${gatewayPort}/ready`).then(
+          (answer) => answer.ok,
+          () => false,
+        );
+      await eventually(isReady, (ready) => ready, 30_000);
+      npm.kill("SIGTERM");
+      expect(await ended).toEqual([0, null]);
+      expect(await children()).toEqual([]);
+    } finally {
+      endGroup(npm.pid);
+      await ended;
+    }
+  });
+
+  it("a Ctrl-C, which the terminal sends it and npm once more, cuts nothing off", async () => {
+    const cluster = await startReady({ npm_lifecycle_event: "start" });
+    // Frozen, so that the drain is not over before the echo.
+    const pids = await children();
+    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    cluster.signal("SIGINT");
+    await cluster.line((line) => line === "jennah: draining");
+    cluster.signal("SIGINT");
+    for (const pid of pids) process.kill(pid, "SIGCONT");
+    expect((await cluster.ended).code).toBe(0);
+    expect(cluster.lines.join()).not.toContain("work in flight");
   });
 
   it("when the parent is killed, its processes leave", async () => {
