@@ -22,7 +22,7 @@ export interface RunOptions {
  * npm passes on each SIGINT and SIGTERM that it gets to the script that it runs, also one that both got, as from a terminal's
  * Ctrl-C: a millisecond or two later, and under load more. A second one that is meant comes later, or is sent once more.
  */
-const ECHO_MS = 500;
+const ECHO_MS = 1_000;
 
 /**
  * Runs a service as this process: starts it, drains and stops it on SIGTERM, SIGINT or the death of the process that
