@@ -53,8 +53,8 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
         running = { connection, reader: createReader(connection, location, { clock, log }) };
         await checkStart({ ...running, location, clock }, stopping);
       } catch (error) {
-        // Whoever runs the service logs the whole of it.
-        log.error({ message: errorMessage(error) }, "Failed to create GCP Batch client");
+        // Whoever runs the service logs the whole of it. A start that was stopped is no failure.
+        if (!stopping.aborted) log.error({ message: errorMessage(error) }, "Failed to create GCP Batch client");
         throw error;
       }
       if (surroundings.serviceAccount === "") {
