@@ -1,7 +1,13 @@
 import { once } from "node:events";
 import { request as http1Request } from "node:http";
-import { type ClientHttp2Session, connect as http2Connect } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect as http2Connect,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { connect as netConnect, type Socket } from "node:net";
+import type { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { createManualClock, systemClock } from "#pkg/clock/index.ts";
@@ -229,6 +235,168 @@ describe("port", () => {
     expect(stream.rstCode).toBe(8);
   });
 
+  it.each(["at once", "after a while"])(
+    "a peer that does not read a reply which became whole %s loses its HTTP/1.1 connection",
+    async (when) => {
+      const gone = Promise.withResolvers<void>();
+      const port = echo({
+        limits: { bodyMs: 100 },
+        handlers: {
+          http1(request, response) {
+            response.on("close", gone.resolve);
+            response.write(MORE_THAN_BUFFERS_TAKE);
+            if (when === "at once") response.end();
+            else request.socket.once("timeout", () => response.end());
+          },
+          http2: { streams: () => undefined },
+        },
+      });
+      await port.start();
+      raw(port).write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      await gone.promise;
+    },
+  );
+
+  it("a peer that does not read whole replies loses its HTTP/2 connection", async () => {
+    const clock = createManualClock();
+    const replied = Promise.withResolvers<void>();
+    const gone = Promise.withResolvers<void>();
+    const port = echo({
+      clock,
+      limits: { sessionIdleMs: 1000 },
+      handlers: {
+        http1: () => undefined,
+        http2: {
+          streams(stream) {
+            stream.session?.on("close", gone.resolve);
+            stream.respond();
+            stream.end(MORE_THAN_BUFFERS_TAKE);
+            replied.resolve();
+          },
+        },
+      },
+    });
+    await port.start();
+    // It allows as much as can be said, and reads nothing.
+    const bytes = [
+      Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+      frame(FrameType.Settings, 0, 0, "00047fffffff"),
+      frame(FrameType.WindowUpdate, 0, 0, "7fff0000"),
+      // GET / of http://a, which ends headers and stream.
+      frame(FrameType.Headers, 5, 1, "828486410161"),
+    ];
+    raw(port).write(Buffer.concat(bytes));
+    await replied.promise;
+    await clock.advance(2002);
+    await gone.promise;
+  });
+
+  it("a stream whose whole reply is not read is reset, and its session goes on", async () => {
+    const port = echo({
+      limits: { bodyMs: 100 },
+      handlers: {
+        http1: () => undefined,
+        http2: {
+          streams(stream, headers) {
+            stream.respond();
+            stream.end(headers[":path"] === "/much" ? Buffer.alloc(1024 * 1024) : "little");
+          },
+        },
+      },
+    });
+    await port.start();
+    const client = session(port);
+    const unread = client.request({ ":path": "/much" });
+    unread.on("error", () => undefined);
+    await once(unread, "close");
+    expect(unread.rstCode).toBe(8);
+    expect((await get(client, { ":path": "/" })).body).toBe("little");
+  });
+
+  it("a reply that goes on may be quiet for long, over both protocols", async () => {
+    const goOn = (from: { on(event: "timeout", told: () => void): unknown }, reply: Writable) => {
+      let timeouts = 0;
+      reply.write("be");
+      from.on("timeout", () => {
+        if (++timeouts === 3) reply.end("gun");
+      });
+    };
+    const port = echo({
+      limits: { bodyMs: 50 },
+      handlers: {
+        http1: (request, response) => goOn(request.socket, response),
+        http2: {
+          streams(stream) {
+            stream.respond();
+            goOn(stream, stream);
+          },
+        },
+      },
+    });
+    await port.start();
+    const request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    expect(await exchange(port, request)).toMatch(/be\r\n.*gun\r\n0\r\n/s);
+    expect((await get(session(port), { ":path": "/" })).body).toBe("begun");
+  });
+
+  it("a session without streams whose peer does not close either is cut off", async () => {
+    const clock = createManualClock();
+    const port = echo({ clock, limits: { sessionIdleMs: 1000 } });
+    await port.start();
+    const socket = raw(port);
+    socket.allowHalfOpen = true;
+    const goodbye = once(socket, "end");
+    socket.resume();
+    socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    await once(socket, "data");
+    await clock.advance(1001);
+    await goodbye;
+    await clock.advance(1001);
+    while (!socket.destroyed) {
+      socket.write(frame(FrameType.Settings, 0, 0, ""));
+      await systemClock.yield();
+    }
+  });
+
+  it.each([
+    ["is ended", {}, true],
+    ["goes on where that many are allowed", { streamResetBurst: 10_000, streamResetRate: 10_000 }, false],
+  ])("a session that is used for nothing but resets %s", async (_, limits, isEnded) => {
+    let arrived = 0;
+    const handlers = {
+      http1: () => undefined,
+      http2: {
+        streams(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+          arrived++;
+          if (headers[":path"] === "/last") stream.respond({}, { endStream: true });
+        },
+      },
+    };
+    const port = echo({ limits, handlers });
+    await port.start();
+    const client = session(port);
+    for (let sent = 50; sent <= 3000 && !client.destroyed; sent += 50) {
+      const streams = Array.from({ length: 50 }, () => client.request({ ":path": "/" }));
+      for (const stream of streams) stream.on("error", () => undefined);
+      await until(() => arrived === sent || client.destroyed);
+      for (const stream of streams) stream.close(8);
+    }
+    if (isEnded) await until(() => client.destroyed);
+    else expect((await get(client, { ":path": "/last" })).status).toBe(200);
+  });
+
+  it("as many headers as fit into the limit are taken, over both protocols", async () => {
+    const port = echo({ limits: { headerBytes: 16_384 } });
+    await port.start();
+    const names = Array.from({ length: 300 }, (_, i) => `x-${i}`);
+    const lines = names.map((name) => `${name}: y\r\n`).join("");
+    expect(await exchange(port, `GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${lines}\r\n`)).toContain(
+      "1 /1",
+    );
+    const headers = Object.fromEntries(names.map((name) => [name, "y"]));
+    expect((await get(session(port), { ":path": "/2", ...headers })).body).toBe("2 /2");
+  });
+
   it("a taken port is refused with the setting's name", async () => {
     const first = echo();
     await first.start();
@@ -301,4 +469,23 @@ describe("port", () => {
 /** Waits until as many timers are set, which happens when connections were accepted. */
 async function untilPending(clock: { readonly pending: number }, count: number): Promise<void> {
   for (let turn = 0; clock.pending < count && turn < 10_000; turn++) await systemClock.yield();
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await systemClock.yield();
+}
+
+const MORE_THAN_BUFFERS_TAKE = Buffer.alloc(64 * 1024 * 1024);
+
+/** RFC 9113, section 6. */
+const FrameType = { Headers: 1, Settings: 4, WindowUpdate: 8 } as const;
+
+function frame(type: number, flags: number, streamId: number, payloadHex: string): Buffer {
+  const payload = Buffer.from(payloadHex, "hex");
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(streamId, 5);
+  return Buffer.concat([head, payload]);
 }

@@ -11,9 +11,11 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Clock } from "#pkg/clock/index.ts";
 import { ExitCode, InvariantError, StartupError } from "#pkg/errors/index.ts";
 import { createService, type Service } from "#pkg/lifecycle/index.ts";
+import { DEFAULT_PORT_LIMITS, type PortLimits } from "./limits.ts";
 import { type AddressCheck, addressFault, isRepeated } from "./request-address.ts";
 import { watchIdle } from "./session-idle.ts";
 import { sniff } from "./sniff.ts";
+import { watchSilence } from "./stream-silence.ts";
 
 /** What is called with each request. None may throw; a rejection is the handler's own to catch. */
 export interface PortHandlers {
@@ -25,35 +27,6 @@ export interface PortHandlers {
     | { requests(request: Http2ServerRequest, response: Http2ServerResponse): void }
     | { streams(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): void };
 }
-
-/** Bounds on what one peer can hold. All durations in milliseconds. */
-export interface PortLimits {
-  /** From the accept to the first bytes. */
-  readonly sniffMs: number;
-  /** From the first byte of an HTTP/1.1 request to the end of its headers. */
-  readonly headersMs: number;
-  /** Between two requests of one HTTP/1.1 connection. Longer than a client's own, or calls meet a closing connection. */
-  readonly keepAliveMs: number;
-  /** An HTTP/2 session without an open stream. */
-  readonly sessionIdleMs: number;
-  /** Between two pieces of a request's body, as long as no reply has begun: what replies already is a live stream. */
-  readonly bodyMs: number;
-  /** Open streams of one HTTP/2 session. */
-  readonly streams: number;
-  /** Bytes of all headers of a request. */
-  readonly headerBytes: number;
-}
-
-const DEFAULT_LIMITS: PortLimits = {
-  sniffMs: 10_000,
-  headersMs: 20_000,
-  keepAliveMs: 75_000,
-  sessionIdleMs: 300_000,
-  bodyMs: 60_000,
-  // As many full receive windows as fit into the memory that Node grants a session.
-  streams: 128,
-  headerBytes: 16_384,
-};
 
 export interface PortOptions {
   /** Names the service in words for an operator: `gateway`. */
@@ -76,12 +49,15 @@ export interface Port extends Service {
   address(): { readonly host: string; readonly port: number };
 }
 
+/** What HTTP/2 adds for each header to the bytes of its name and value (RFC 9113, section 6.5.2). */
+const HEADER_OVERHEAD_BYTES = 32;
+
 /** Errors of single sockets, requests and streams are their peers' doing and end with them: what matters is the close. */
 const ignore = () => undefined;
 
 /** See the package's paragraph. The `http.Server` owns the port: one that does not listen enforces none of its timeouts. */
 export function createPort(options: PortOptions): Port {
-  const limits: PortLimits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits: PortLimits = { ...DEFAULT_PORT_LIMITS, ...options.limits };
   const { handlers, clock } = options;
   const sockets = new Set<Socket>();
   const undecided = new Set<Socket>();
@@ -105,6 +81,9 @@ export function createPort(options: PortOptions): Port {
   http1.removeAllListeners("connection");
   const http2 = createHttp2Server({
     settings: { maxConcurrentStreams: limits.streams, maxHeaderListSize: limits.headerBytes },
+    maxHeaderListPairs: Math.floor(limits.headerBytes / HEADER_OVERHEAD_BYTES),
+    streamResetBurst: limits.streamResetBurst,
+    streamResetRate: limits.streamResetRate,
   });
 
   http1.on("connection", (socket: Socket) => {
@@ -127,6 +106,8 @@ export function createPort(options: PortOptions): Port {
         undecided.delete(ready);
         // An `http.Server` leaves its sockets half open; a session would outlive its peer.
         ready.allowHalfOpen = false;
+        // Told of before `emit` returns.
+        http2.once("session", (session) => takeSession(session, ready));
         http2.emit("connection", ready);
       },
     });
@@ -140,9 +121,12 @@ export function createPort(options: PortOptions): Port {
     });
   http1.on("request", (request, response) => takeHttp1(request, response, handlers.http1));
   http1.on("checkContinue", (request, response) => takeHttp1(request, response, http1Expecting));
-  // A keep-alive connection that idles has no reply; a stream whose reply is quiet lives on.
+  // Told when nothing came or went for a while. Without a reply the connection idles; with none but whole ones its peer does
+  // not read them; any other is quiet, and lives on. Node tells once, so it is asked to tell again.
   http1.on("timeout", (socket) => {
-    if (!replies.has(socket)) socket.destroy();
+    const open = [...(replies.get(socket) ?? [])];
+    if (open.every((reply) => reply.writableEnded)) socket.destroy();
+    else if (!socket.destroyed) socket.setTimeout(limits.bodyMs);
   });
 
   function takeHttp1(
@@ -184,18 +168,19 @@ export function createPort(options: PortOptions): Port {
     });
   }
 
-  http2.on("session", (session) => {
+  function takeSession(session: ServerHttp2Session, socket: Socket): void {
     sessions.add(session);
     session.on("error", ignore);
     session.on("close", () => sessions.delete(session));
-    watchIdle(session, clock, limits.sessionIdleMs);
+    watchIdle(session, socket, clock, limits.sessionIdleMs);
     if (draining) session.close();
-  });
+  }
   http2.on("sessionError", ignore);
 
   // Before the compatibility layer's own listener, which the request handler brings: it takes only what passed here.
   http2.on("stream", (stream, headers, _flags, rawHeaders) => {
     stream.on("error", ignore);
+    watchSilence(stream, limits.bodyMs);
     const authority = headers[":authority"] ?? headers.host;
     const fault = addressFault(headers[":path"], authority, options.accepts);
     if (fault !== undefined) {
@@ -203,10 +188,6 @@ export function createPort(options: PortOptions): Port {
       stream.respond({ ":status": 400, "content-type": "text/plain; charset=utf-8" });
       return void stream.end(`${fault}\n`);
     }
-    stream.setTimeout(limits.bodyMs, () => {
-      const waits = !stream.headersSent && !stream.readableEnded && stream.readableLength === 0;
-      if (waits && !stream.isPaused()) stream.close(CANCEL);
-    });
     if ("streams" in handlers.http2) handlers.http2.streams(stream, headers, rawHeaders);
   });
   const refused = new WeakSet<ServerHttp2Stream>();
@@ -277,9 +258,6 @@ export function createPort(options: PortOptions): Port {
   }
   return Object.defineProperties({ address } as Port, Object.getOwnPropertyDescriptors(service));
 }
-
-/** RFC 9113, section 7. */
-const CANCEL = 8;
 
 function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
