@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { Clock } from "#pkg/clock/index.ts";
 import type { NodeHandler } from "#pkg/rpc/index.ts";
-import { createPort, type Port } from "#pkg/rpc/port/index.ts";
+import { createPort, DEFAULT_PORT_LIMITS, type Port, type PortLimits } from "#pkg/rpc/port/index.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import type { WorkerSettings } from "./settings.ts";
 
@@ -11,6 +11,16 @@ export interface ListenerOptions {
   readonly clock: Clock;
   readonly handler: NodeHandler;
 }
+
+/** The peers of a worker are gateways, each of which sends the calls of many callers over one connection. */
+const LIMITS: Partial<PortLimits> = {
+  // What a gateway lets in it passes on with headers of its own: where the call came from, its ids, an ID token.
+  headerBytes: DEFAULT_PORT_LIMITS.headerBytes + 8 * 1024,
+  // More than a gateway can pass on: one caller's cancels must not end the connection under the calls of all others. A caller
+  // who resets without end is the gateway's to stop.
+  streamResetBurst: 100_000,
+  streamResetRate: 100_000,
+};
 
 /** The worker's port. With the local provider it answers only what is addressed to a loopback name. */
 export function createListener({ settings, clock, handler }: ListenerOptions): Port {
@@ -22,6 +32,7 @@ export function createListener({ settings, clock, handler }: ListenerOptions): P
     host: settings.WORKER_HOST,
     port: settings.WORKER_PORT,
     setting: "WORKER_PORT",
+    limits: LIMITS,
     handlers: { http1: guarded, http2: { requests: guarded } },
     ...(isGuarded && { accepts: (hostname: string) => isLoopbackHost(hostname) }),
   });

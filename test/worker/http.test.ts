@@ -1,8 +1,17 @@
 import { createServer, request as httpRequest } from "node:http";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as http2Connect,
+  type IncomingHttpHeaders,
+} from "node:http2";
 import { type AddressInfo, connect as connectTcp } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createSeededEntropy } from "#pkg/clock/index.ts";
+import { Code } from "@connectrpc/connect";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { createSeededEntropy, systemClock } from "#pkg/clock/index.ts";
 import { StartupError } from "#pkg/errors/index.ts";
+import { createGateway, createRpcTable, type Gateway } from "#pkg/gateway/index.ts";
+import { createLogger } from "#pkg/log/index.ts";
 import { type Harness, SERVICE, startHarness } from "./harness.ts";
 
 const OK = { image_uri: "alpine", entrypoint: "/bin/true" };
@@ -139,6 +148,106 @@ describe("10,000 random byte strings", () => {
     };
     await Promise.all(Array.from({ length: 32 }, lane));
     expect((await harness.post("SubmitJob", OK)).status).toBe(200);
+  });
+});
+
+describe("behind a gateway", () => {
+  const open: (Gateway | ClientHttp2Session)[] = [];
+  afterEach(async () => {
+    for (const each of open.splice(0).reverse()) await ("stop" in each ? each.stop() : each.destroy());
+  });
+
+  /** A gateway that takes every RPC for a stream, so that what its callers do reaches the worker at once. */
+  async function gatewayUrl(): Promise<string> {
+    const gateway = createGateway({
+      clock: systemClock,
+      log: createLogger({ level: "silent", format: "json" }),
+      host: "127.0.0.1",
+      port: 0,
+      workers: [{ name: "worker-1", url: new URL(harness.url) }],
+      rpcs: createRpcTable([]),
+      healthIntervalMs: 5000,
+      unaryTimeoutMs: 30_000,
+      maxRequestBytes: 1024 * 1024,
+    });
+    open.push(gateway);
+    await gateway.start();
+    const url = `http://localhost:${gateway.address().port}`;
+    while ((await fetch(`${url}/ready`)).status !== 200) await systemClock.yield();
+    return url;
+  }
+
+  function session(url: string): ClientHttp2Session {
+    const client = http2Connect(url);
+    client.on("error", () => undefined);
+    open.push(client);
+    return client;
+  }
+
+  /** A gRPC call whose request is still to come. */
+  function begin(client: ClientHttp2Session, headers: Record<string, string> = {}): ClientHttp2Stream {
+    const stream = client.request({
+      ":method": "POST",
+      ":path": `${SERVICE}/GetJob`,
+      "content-type": "application/grpc",
+      "x-tenant-id": "t",
+      ...headers,
+    });
+    stream.on("error", () => undefined);
+    return stream.resume();
+  }
+
+  /** Sends an empty request; resolves with gRPC's status, or with the code of a reset. */
+  async function grpcStatusOf(stream: ClientHttp2Stream): Promise<string> {
+    let status: unknown;
+    const take = (headers: IncomingHttpHeaders) => {
+      status = headers["grpc-status"] ?? status;
+    };
+    stream.on("response", take).on("trailers", take);
+    stream.end(Buffer.alloc(5));
+    await new Promise((resolve) => stream.on("close", resolve));
+    return String(status ?? `reset ${stream.rstCode}`);
+  }
+
+  /** Calls that are cancelled when the gateway has passed them on, 90 at a time; `url` is where it tells. */
+  async function cancelMany(url: string, client: ClientHttp2Session, count: number): Promise<void> {
+    const inFlight = async (expected: number) => {
+      const told = new RegExp(`^jennah_gateway_calls_in_flight ${expected}$`, "m");
+      while (!client.destroyed && !told.test(await (await fetch(`${url}/metrics`)).text()));
+    };
+    for (let sent = 0; sent < count && !client.destroyed; sent += 90) {
+      // One is the other caller's.
+      await inFlight(1);
+      const calls = client.destroyed ? [] : Array.from({ length: 90 }, () => begin(client));
+      await inFlight(91);
+      for (const call of calls) call.close(8);
+    }
+  }
+
+  it("callers' cancels leave other callers' streams alone, and who cancels without end loses its own connection", async () => {
+    const url = await gatewayUrl();
+    const other = begin(session(url));
+    for (let i = 0; i < 2; i++) await cancelMany(url, session(url), 900);
+    const endless = session(url);
+    await cancelMany(url, endless, Number.POSITIVE_INFINITY);
+    expect(endless.destroyed).toBe(true);
+    expect(await grpcStatusOf(other)).toBe(String(Code.InvalidArgument));
+  });
+
+  it("whatever headers the gateway takes in, the worker takes from it", async () => {
+    const url = await gatewayUrl();
+    const client = session(url);
+    const statuses: string[] = [];
+    for (let length = 14_000; length <= 17_000; length += 50) {
+      statuses.push(await grpcStatusOf(begin(client, { "x-long": "x".repeat(length) })));
+    }
+    const taken = statuses.lastIndexOf(String(Code.InvalidArgument));
+    expect(taken).toBeGreaterThan(20);
+    expect(new Set(statuses.slice(0, taken + 1))).toEqual(new Set([String(Code.InvalidArgument)]));
+    // By the gateway itself, which resets with ENHANCE_YOUR_CALM.
+    expect(new Set(statuses.slice(taken + 1))).toEqual(new Set(["reset 11"]));
+    const many = Array.from({ length: 300 }, (_, i) => [`x-${i}`, "y"]);
+    expect(await grpcStatusOf(begin(client, Object.fromEntries(many)))).toBe(String(Code.InvalidArgument));
   });
 });
 
