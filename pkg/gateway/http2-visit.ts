@@ -39,11 +39,13 @@ export function visitHttp2(
     trailers = rawHeaders;
   });
   stream.on("end", () => void finish());
-  stream.on("error", (error) => {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
     cause = error;
+    // The session has given all its ids away, this stream got none: only a new session takes further streams.
+    if (error.code === "ERR_HTTP2_OUT_OF_STREAMS") sessions.retire(entry);
   });
   stream.on("close", () => {
-    entry.openStreams--;
+    sessions.release(entry);
     if (isOver) return;
     if (isWhole()) end();
     else fail();

@@ -26,7 +26,7 @@ export interface Worker {
   readonly name: string;
   readonly isReady: boolean;
   readonly guests: Set<Guest>;
-  /** Changes readiness; turning unready tells the guests. */
+  /** Changes readiness; turning unready tells the guests, and further calls open new HTTP/2 sessions. */
   setReady(isReady: boolean): void;
   /**
    * What its front door must be shown with each call; undefined where it asks for nothing. A promise where that must be had
@@ -78,7 +78,10 @@ export function createWorker(
     setReady(next) {
       const wasReady = isReady;
       isReady = next;
-      if (wasReady && !next) for (const guest of [...guests]) guest.workerLost();
+      if (!wasReady || next) return;
+      // When it is back it may be another process: of connections to one that vanished nobody says that they are dead.
+      sessions.retireAll();
+      for (const guest of [...guests]) guest.workerLost();
     },
     credential,
     visit: (overHttp2, call, listener) =>
