@@ -6,7 +6,7 @@ export interface PortLimits {
   readonly headersMs: number;
   /** Between two requests of one HTTP/1.1 connection. Longer than a client's own, or calls meet a closing connection. */
   readonly keepAliveMs: number;
-  /** An HTTP/2 session without an open stream. */
+  /** An HTTP/2 session without a live stream: with none, or with whole replies alone of which its peer takes none to its end. */
   readonly sessionIdleMs: number;
   /**
    * Between two pieces of a request's body, as long as no reply has begun, and between two that are taken of a reply that is
