@@ -20,6 +20,7 @@ const LIMITS: Partial<PortLimits> = {
   // who resets without end is the gateway's to stop.
   streamResetBurst: 100_000,
   streamResetRate: 100_000,
+  refusedStreams: 1_000_000_000,
 };
 
 /** The worker's port. With the local provider it answers only what is addressed to a loopback name. */

@@ -23,6 +23,11 @@ export interface PortLimits {
    */
   readonly streamResetBurst: number;
   readonly streamResetRate: number;
+  /**
+   * Streams that an HTTP/2 session may ask for in all its life while it has as many as it may, or as much memory as Node
+   * grants it; each is reset, and with more the session ends. High for a peer that passes many callers' calls on.
+   */
+  readonly refusedStreams: number;
 }
 
 export const DEFAULT_PORT_LIMITS: PortLimits = {
@@ -34,7 +39,8 @@ export const DEFAULT_PORT_LIMITS: PortLimits = {
   // As many full receive windows as fit into the memory that Node grants a session.
   streams: 128,
   headerBytes: 16_384,
-  // What nghttp2 has by default.
+  // What nghttp2 and Node have by default.
   streamResetBurst: 1000,
   streamResetRate: 33,
+  refusedStreams: 100,
 };

@@ -385,6 +385,31 @@ describe("port", () => {
     else expect((await get(client, { ":path": "/last" })).status).toBe(200);
   });
 
+  it.each([
+    ["is ended", {}, true],
+    ["goes on where that many are allowed", { refusedStreams: 1000 }, false],
+  ])("a session that asks for stream upon stream above its limit %s", async (_, limits, isEnded) => {
+    // Replied to, and kept by the request that nobody reads.
+    const streams = (stream: ServerHttp2Stream) => void stream.pause().respond({}, { endStream: true });
+    const handlers = { http1: () => undefined, http2: { streams } };
+    const port = echo({ limits: { streams: 1, ...limits }, handlers });
+    await port.start();
+    const client = session(port);
+    const codes = new Set<number>();
+    for (let asked = 0; asked < 200 && !client.destroyed; asked++) {
+      const stream = client.request({ ":path": "/", ":method": "POST" });
+      stream
+        .on("error", () => undefined)
+        .resume()
+        .end("unread");
+      await new Promise((resolve) => stream.on("close", resolve));
+      codes.add(stream.rstCode);
+    }
+    expect(client.destroyed).toBe(isEnded);
+    // ENHANCE_YOUR_CALM, as long as it goes on.
+    expect(codes).toContain(11);
+  });
+
   it("as many headers as fit into the limit are taken, over both protocols", async () => {
     const port = echo({ limits: { headerBytes: 16_384 } });
     await port.start();

@@ -84,6 +84,7 @@ export function createPort(options: PortOptions): Port {
     maxHeaderListPairs: Math.floor(limits.headerBytes / HEADER_OVERHEAD_BYTES),
     streamResetBurst: limits.streamResetBurst,
     streamResetRate: limits.streamResetRate,
+    maxSessionRejectedStreams: limits.refusedStreams,
   });
 
   http1.on("connection", (socket: Socket) => {
