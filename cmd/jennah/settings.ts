@@ -1,4 +1,4 @@
-import { ConfigError, integer, path, readSettings, withDefault } from "#pkg/config/index.ts";
+import { ConfigError, gatherFaults, integer, path, readSettings, withDefault } from "#pkg/config/index.ts";
 import { readGatewaySettings } from "#pkg/gateway/index.ts";
 import { readWorkerSettings } from "#pkg/worker/index.ts";
 import { environments } from "./environments.ts";
@@ -22,13 +22,13 @@ type Env = Readonly<Record<string, string | undefined>>;
  */
 export function readClusterSettings(env: Env): ClusterSettings {
   const faults: string[] = [];
-  const ports = gather(faults, () => readPorts(env));
-  const files = gather(faults, () => readFiles(env));
+  const ports = gatherFaults(faults, () => readPorts(env));
+  const files = gatherFaults(faults, () => readFiles(env));
   // A wrong one is told already; its default stands in for it, since the processes are given something right.
   const settings = { ...(ports ?? readPorts({})), ...(files ?? readFiles({})) };
   const { gateway, workers } = environments(settings, env);
-  gather(faults, () => readGatewaySettings(gateway));
-  for (const worker of workers) gather(faults, () => readWorkerSettings(worker.env, false));
+  gatherFaults(faults, () => readGatewaySettings(gateway));
+  for (const worker of workers) gatherFaults(faults, () => readWorkerSettings(worker.env, false));
   // Several of them read LOG_LEVEL, for one, and say the same of it.
   if (faults.length > 0) throw new ConfigError([...new Set(faults)]);
   return settings;
@@ -61,14 +61,4 @@ function readFiles(env: Env): Pick<ClusterSettings, "dbPath" | "workdir"> {
     env,
   );
   return { dbPath: DB_PATH, workdir: LOCAL_WORKDIR };
-}
-
-function gather<T>(faults: string[], read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    faults.push(...error.faults);
-    return undefined;
-  }
 }

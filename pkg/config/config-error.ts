@@ -7,3 +7,14 @@ export class ConfigError extends Error {
     this.faults = faults;
   }
 }
+
+/** What `read` reads; where that fails its faults join the others, to be thrown with them, and undefined stands in. */
+export function gatherFaults<T>(faults: string[], read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    faults.push(...error.faults);
+    return undefined;
+  }
+}

@@ -5,7 +5,7 @@
  * An empty value counts as not set: `FOO=` in an env file is how people unset things. Values of secrets never appear in
  * an error, nor does what a value holds before an `@`.
  */
-export { ConfigError } from "./config-error.ts";
+export { ConfigError, gatherFaults } from "./config-error.ts";
 export { loadEnvFile } from "./env-file.ts";
 export { holdsCredentials, quoted } from "./quoted.ts";
 export { type Reader, readSettings, type SettingsOf } from "./read-settings.ts";

@@ -7,7 +7,7 @@ import {
   UnavailableError,
 } from "#pkg/errors/index.ts";
 import { toConnectError } from "#pkg/rpc/index.ts";
-import { CallProtocol, callerTimeoutMs, errorReply } from "#pkg/rpc/protocol/index.ts";
+import { type CallProtocol, callerTimeoutMs, errorReply, isUnaryProtocol } from "#pkg/rpc/protocol/index.ts";
 import { type Caller, ResetCode } from "./caller.ts";
 import { headerValue, replyHeaders, requestHeaders } from "./headers.ts";
 import { mayRepeat } from "./repeat.ts";
@@ -70,7 +70,7 @@ const DEADLINE_GRACE_MS = 100;
 export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallEnd) => void): void {
   const { caller, protocol, rpc } = plan;
   const isUnary = rpc?.isUnary ?? isUnaryProtocol(protocol);
-  const overHttp2 = caller.httpVersion === 2 && isStreamProtocol(protocol);
+  const overHttp2 = caller.httpVersion === 2 && !isUnaryProtocol(protocol);
   const visited: Worker[] = [];
   let body: Buffer | LiveBody;
   let visit: Visit | undefined;
@@ -287,16 +287,4 @@ function unavailable(wasTaken: boolean): ConnectError {
 
 function hasNoBody(method: string, status: number): boolean {
   return method === "HEAD" || status === 204 || status === 304;
-}
-
-function isUnaryProtocol(protocol: CallProtocol): boolean {
-  return (
-    protocol === CallProtocol.ConnectUnary ||
-    protocol === CallProtocol.ConnectGet ||
-    protocol === CallProtocol.Plain
-  );
-}
-
-function isStreamProtocol(protocol: CallProtocol): boolean {
-  return !isUnaryProtocol(protocol);
 }

@@ -1,6 +1,7 @@
 import {
   alias,
   ConfigError,
+  gatherFaults,
   holdsCredentials,
   integer,
   list,
@@ -72,9 +73,9 @@ export function readGatewaySettings(env: Readonly<Record<string, string | undefi
   const read: Partial<SettingsOf<typeof table>> = {};
   for (const [name, reader] of Object.entries(table)) {
     // One at a time, so that a fault in one does not keep what depends on others from being checked.
-    gather(faults, () => Object.assign(read, readSettings({ [name]: reader as Reader<unknown> }, env)));
+    gatherFaults(faults, () => Object.assign(read, readSettings({ [name]: reader as Reader<unknown> }, env)));
   }
-  const cloudRun: { PORT?: number } = gather(faults, () => readSettings(portTable, env)) ?? {};
+  const cloudRun: { PORT?: number } = gatherFaults(faults, () => readSettings(portTable, env)) ?? {};
   const workers = parseWorkers(read.WORKER_URLS ?? [], faults);
   faults.push(...faultsBetween(read, workers));
   if (faults.length > 0) throw new ConfigError([...new Set(faults)]);
@@ -92,16 +93,6 @@ export function readGatewaySettings(env: Readonly<Record<string, string | undefi
     logLevel: whole.LOG_LEVEL,
     logFormat: whole.LOG_FORMAT,
   };
-}
-
-function gather<T>(faults: string[], read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    faults.push(...error.faults);
-    return undefined;
-  }
 }
 
 function faultsBetween(

@@ -11,6 +11,7 @@ import type { JobStore } from "#pkg/store/index.ts";
 import { createSqliteStore } from "#pkg/store/sqlite/index.ts";
 import { newJob } from "#test/support/new-job.ts";
 import { eventually } from "#test/support/node-process.ts";
+import { DESCRIPTION } from "./description.ts";
 
 const log = createLogger({ level: LogLevel.Silent, format: LogFormat.Json });
 const WITHIN_MS = 5_000;
@@ -43,14 +44,7 @@ async function start(between: JobStore): Promise<Ownership> {
     log,
     workerId: "me",
     instance: "me-1",
-    description: {
-      url: undefined,
-      version: "test",
-      level: 1,
-      targets: ["test/target"],
-      kinds: ["container"],
-      capacity: 100,
-    },
+    description: DESCRIPTION,
     ttlMs: 3_000,
     claimIntervalMs: 300,
     load: () => known.size,

@@ -8,6 +8,7 @@ import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
 import { createOwnership, type Ownership } from "#pkg/ownership/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
 import { createSqliteStore } from "#pkg/store/sqlite/index.ts";
+import { DESCRIPTION } from "./description.ts";
 
 const log = createLogger({ level: LogLevel.Silent, format: LogFormat.Json });
 const never = new AbortController().signal;
@@ -33,14 +34,7 @@ async function startWith(endTerm: JobStore["endTerm"]): Promise<Ownership> {
     log,
     workerId: "me",
     instance: "me-1",
-    description: {
-      url: undefined,
-      version: "test",
-      level: 1,
-      targets: ["test/target"],
-      kinds: ["container"],
-      capacity: 100,
-    },
+    description: DESCRIPTION,
     ttlMs: 30_000,
     claimIntervalMs: 1_000,
     load: () => 0,

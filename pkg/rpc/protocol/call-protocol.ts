@@ -45,3 +45,12 @@ function parse(contentType: string): CallProtocol {
   if (web === null) return CallProtocol.Plain;
   return web[1] === undefined ? CallProtocol.GrpcWeb : CallProtocol.GrpcWebText;
 }
+
+/** Whether a call in it has one message each way; the others may be streams, and be full-duplex. */
+export function isUnaryProtocol(protocol: CallProtocol): boolean {
+  return (
+    protocol === CallProtocol.ConnectUnary ||
+    protocol === CallProtocol.ConnectGet ||
+    protocol === CallProtocol.Plain
+  );
+}

@@ -5,6 +5,6 @@
  * It promises that a client of that protocol reads the error's code, message, details and headers as if the worker had
  * sent them. The words of the error are its caller's.
  */
-export { CallProtocol, protocolOf } from "./call-protocol.ts";
+export { CallProtocol, isUnaryProtocol, protocolOf } from "./call-protocol.ts";
 export { callerTimeoutMs } from "./caller-timeout.ts";
 export { type ErrorReply, errorReply } from "./error-reply.ts";
