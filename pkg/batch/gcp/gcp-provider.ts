@@ -54,7 +54,8 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
         await checkStart({ ...running, location, clock }, stopping);
       } catch (error) {
         // Whoever runs the service logs the whole of it. A start that was stopped is no failure.
-        if (!stopping.aborted) log.error({ message: errorMessage(error) }, "Failed to create GCP Batch client");
+        if (!stopping.aborted)
+          log.error({ message: errorMessage(error) }, "Failed to create GCP Batch client");
         throw error;
       }
       if (surroundings.serviceAccount === "") {

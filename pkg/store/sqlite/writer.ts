@@ -51,7 +51,11 @@ export async function startWriter(data: WriterData, log: Logger): Promise<Writer
   const opened = Promise.withResolvers<void>();
   thread.on("message", (message: FromWriter) => {
     if (message === "open") return opened.resolve();
-    if ("cannotOpen" in message) return opened.reject(delivered(message.cannotOpen));
+    if ("cannotOpen" in message) {
+      // It ends now, perhaps before anybody has heard why: no end to tell of beside.
+      isClosing = true;
+      return opened.reject(delivered(message.cannotOpen));
+    }
     for (const reply of message) {
       const waiting = pending.get(reply.id);
       pending.delete(reply.id);
