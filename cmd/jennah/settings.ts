@@ -1,6 +1,7 @@
 import { ConfigError, gatherFaults, integer, path, readSettings, withDefault } from "#pkg/config/index.ts";
-import { readGatewaySettings } from "#pkg/gateway/index.ts";
-import { readWorkerSettings } from "#pkg/worker/index.ts";
+// By file: their packages would load both servers into this process, which runs neither.
+import { readGatewaySettings } from "#pkg/gateway/settings.ts";
+import { readWorkerSettings } from "#pkg/worker/settings.ts";
 import { environments } from "./environments.ts";
 
 /** How many workers the embedded cluster has. Three is the least that shows a takeover with a peer to spare. */
