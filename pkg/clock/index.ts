@@ -11,3 +11,4 @@ export { createSeededEntropy, type Entropy, systemEntropy } from "./entropy.ts";
 export { elapsedBothMs, type Instant, instantOf } from "./instant.ts";
 export { createManualClock, type ManualClock } from "./manual-clock.ts";
 export { withTimeout } from "./timeout.ts";
+export { unlessAborted } from "./unless-aborted.ts";

@@ -1,5 +1,5 @@
 import { Pool } from "undici";
-import type { Clock } from "#pkg/clock/index.ts";
+import { type Clock, unlessAborted } from "#pkg/clock/index.ts";
 import { SERVERLESS_AUTHORIZATION } from "./headers.ts";
 import { visitHttp1 } from "./http1-visit.ts";
 import { createHttp2Sessions, type Http2Sessions } from "./http2-sessions.ts";
@@ -106,17 +106,4 @@ export function createWorker(
 
 function bearer(token: string): string {
   return `Bearer ${token}`;
-}
-
-/** Waits for `value`, which goes on without whoever waited. */
-async function unlessAborted<T>(value: T | Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([value, promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }

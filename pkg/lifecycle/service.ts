@@ -1,3 +1,4 @@
+import { unlessAborted } from "#pkg/clock/index.ts";
 import { InvariantError } from "#pkg/errors/index.ts";
 
 /**
@@ -117,17 +118,4 @@ export function createService(parts: ServiceParts): Service {
       return stopping;
     },
   };
-}
-
-/** Settles as `work` does, or rejects with the signal's reason when that aborts before; `work` goes on then, unheard. */
-async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }

@@ -215,14 +215,14 @@ export function createPort(options: PortOptions): Port {
   const service = createService({
     name: `${options.name} port`,
     start: () => listen(),
-    async drain(signal) {
+    async drain() {
       const allGone = stopListening();
       for (const socket of undecided) socket.destroy();
       for (const open of replies.values()) for (const reply of open) reply.shouldKeepAlive = false;
       // Those without a reply are between two requests, or have begun one that nobody has seen.
       http1.closeIdleConnections();
       for (const session of sessions) session.close();
-      await untilAborted(allGone, signal);
+      await allGone;
     },
     async stop() {
       const allGone = stopListening();
@@ -258,16 +258,4 @@ export function createPort(options: PortOptions): Port {
     return { host: (bound satisfies AddressInfo).address, port: bound.port };
   }
   return Object.defineProperties({ address } as Port, Object.getOwnPropertyDescriptors(service));
-}
-
-function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    void work.then(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    });
-  });
 }
