@@ -134,15 +134,7 @@ describeOnSpanner("spanner and its faults", (emulator) => {
     const job = newJob({ owner });
     proxy.befall("Commit", { kind: "lose" }, 1_000);
     const lost = patient.insertJobs([job]);
-    const told = expect(lost).rejects.toMatchObject({
-      name: "UnavailableError",
-      message: expect.stringContaining("whether the commit happened is not known"),
-    });
-    await until(
-      () => hasSettled(lost),
-      () => passWhileWaiting(clock, 1_000),
-    );
-    await told;
+    await untilToldInDoubt(lost, clock);
     await patient.stop();
     expect(await peer.insertJobs([job])).toMatchObject([{ kind: "repeated", job: { jobId: job.jobId } }]);
   });
@@ -176,15 +168,7 @@ describeOnSpanner("spanner and its faults", (emulator) => {
     await clock.advance(1_000);
     await first;
     proxy.befall("Commit", { kind: "lose" }, 1_000);
-    const told = expect(claiming).rejects.toMatchObject({
-      name: "UnavailableError",
-      message: expect.stringContaining("whether the commit happened is not known"),
-    });
-    await until(
-      () => hasSettled(claiming),
-      () => passWhileWaiting(clock, 1_000),
-    );
-    await told;
+    await untilToldInDoubt(claiming, clock);
     await patient.stop();
     // All of it is the claimer's, and nobody but itself would ever look for it.
     expect(await peer.findOwned(mine, undefined, 10)).toHaveLength(2);
@@ -297,6 +281,19 @@ describeOnSpanner("spanner and its faults", (emulator) => {
 
 function hasSettled(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([promise.then(() => true).catch(() => true), systemClock.yield().then(() => false)]);
+}
+
+/** Passes the time until a write is given up, and holds that it is told as one that may have happened. */
+async function untilToldInDoubt(writing: Promise<unknown>, clock: ManualClock): Promise<void> {
+  const told = expect(writing).rejects.toMatchObject({
+    name: "UnavailableError",
+    message: expect.stringContaining("whether the commit happened is not known"),
+  });
+  await until(
+    () => hasSettled(writing),
+    () => passWhileWaiting(clock, 1_000),
+  );
+  await told;
 }
 
 /** Time passes only while somebody waits for it: else a slow answer would count as hours, and its operation as too late. */
