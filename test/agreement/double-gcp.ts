@@ -62,7 +62,6 @@ export async function openDoubleGcp(): Promise<RuledCloud> {
       await eventually(
         () => callsOf(expected),
         (count) => count > callsBefore,
-        5_000,
       );
     },
     destine({ batchJobId }, fate) {

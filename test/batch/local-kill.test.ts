@@ -58,7 +58,7 @@ function printed(child: ChildProcess, lines: number): Promise<void> {
 
 /** Resolves when the launcher has frozen itself. */
 async function frozen(child: ChildProcess): Promise<void> {
-  for (let looks = 0; looks < 1000; looks++) {
+  for (let looks = 0; looks < 6_000; looks++) {
     const stat = await readFile(`/proc/${child.pid}/stat`, "latin1");
     if (stat.split(") ").at(-1)?.startsWith("T")) return;
     await systemClock.sleep(10);

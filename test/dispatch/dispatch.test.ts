@@ -270,7 +270,7 @@ describe("a create that is refused again and again", () => {
     const fails = { ...spec, entrypoint: "/bin/sh", commands: ["-c", "exit 1"], maxRetries: 1 };
     const row = await owner.insert("exit 1", { spec: fails });
     await owner.dispatcher.begin(row, never);
-    expect(await owner.until(row.jobId, ended, 30_000)).toMatchObject({ status: "FAILED", attempt: 2 });
+    expect(await owner.until(row.jobId, ended)).toMatchObject({ status: "FAILED", attempt: 2 });
     const told = (await owner.store.listEvents(row)).map(({ type }) => type);
     expect(refusals).toBe(2);
     expect(told.filter((type) => ["DISPATCHING", "WAITING", "RETRYING"].includes(type))).toEqual([
@@ -410,8 +410,8 @@ describe("a delete", () => {
     owner = await startOwner({ settleMs: 3_000 });
     const { jobId } = await submit("true");
     const done = await owner.until(jobId, ended);
-    await owner.requestBehindItsBack(jobId, "delete");
     const before = systemClock.monotonicMs();
+    await owner.requestBehindItsBack(jobId, "delete");
     await owner.until(jobId, (job) => job === undefined);
     expect(systemClock.monotonicMs() - before).toBeGreaterThan(2_900);
     const id = done?.providerJobId ?? "";

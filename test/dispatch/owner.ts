@@ -36,7 +36,7 @@ export interface OwnerUnderTest {
   insert(script: string, changes?: Partial<NewJob>): Promise<Job>;
   job(jobId: string): Promise<Job | undefined>;
   /** Resolves with the row once `holds`. */
-  until(jobId: string, holds: (job: Job | undefined) => boolean, withinMs?: number): Promise<Job | undefined>;
+  until(jobId: string, holds: (job: Job | undefined) => boolean): Promise<Job | undefined>;
   /** Another worker leaves a request, and does not tell the owner. */
   requestBehindItsBack(jobId: string, request: "cancel" | "delete"): Promise<void>;
   linesOf(file: string): Promise<string[]>;
@@ -114,7 +114,7 @@ export async function startOwner(options: OwnerOptions = {}): Promise<OwnerUnder
       if (result?.kind !== "inserted") throw new Error("a new id is inserted");
       return result.job;
     },
-    until: (jobId, holds, withinMs = 10_000) => eventually(() => job(jobId), holds, withinMs),
+    until: (jobId, holds) => eventually(() => job(jobId), holds),
     async requestBehindItsBack(jobId, request) {
       const by = { actor: "another", atMs: clock.nowMs() };
       await store.leaveRequest({ tenantId: "tenant", jobId }, request, by);

@@ -11,7 +11,6 @@ import { needing } from "#test/support/commands.ts";
 import { type Cluster, type JobJson, startCluster } from "./cluster.ts";
 
 const run = promisify(execFile);
-const ENDED_MS = 15_000;
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -20,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 const isTerminal = ({ status }: JobJson) => ["COMPLETED", "FAILED", "CANCELLED"].includes(status);
-const ended = (tenant: string, id: string) => cluster.until(tenant, id, isTerminal, ENDED_MS);
+const ended = (tenant: string, id: string) => cluster.until(tenant, id, isTerminal);
 const typesOf = (job: JobJson) => (job.events ?? []).map((event) => event.type);
 
 /** The design's own example. */
@@ -127,7 +126,7 @@ describe("what becomes of a job", () => {
     const id = await cluster.submit("retry", `echo run >> ${cluster.folder}/retry; exit 3`, {
       max_retries: 1,
     });
-    const job = await cluster.until("retry", id, isTerminal, 30_000);
+    const job = await cluster.until("retry", id, isTerminal);
     expect(job).toMatchObject({ status: "FAILED", attempt: 2, error: { exit_code: 3 } });
     expect(await cluster.linesOf("retry")).toHaveLength(2);
     const types = typesOf(job);
@@ -150,7 +149,7 @@ describe("what becomes of a job", () => {
       "cancel",
       `echo start >> ${cluster.folder}/cancel; sleep 60; echo end >> ${cluster.folder}/cancel`,
     );
-    await cluster.until("cancel", id, (job) => job.status === "RUNNING", ENDED_MS);
+    await cluster.until("cancel", id, (job) => job.status === "RUNNING");
     for (let i = 0; i < 2; i += 1)
       expect((await cluster.call("CancelJob", "cancel", { job_id: id })).status).toBe(200);
     expect((await ended("cancel", id)).status).toBe("CANCELLED");

@@ -1,14 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe } from "vitest";
 import { systemClock as clock, systemEntropy as entropy } from "#pkg/clock/index.ts";
 import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
 import { createSqliteStore } from "#pkg/store/sqlite/index.ts";
 import { type RemoteCloud, startRemoteCloud } from "#test/clouds/gcp/remote.ts";
-import { freezeBetweenWrites } from "#test/support/freeze.ts";
+import { freezeBetweenWrites, whileLocked } from "#test/support/freeze.ts";
 import type { NodeProcess } from "#test/support/node-process.ts";
 import {
   describeOnSpanner,
@@ -52,16 +51,7 @@ export const SQLITE: StoreBackend = {
       env: { DB_PROVIDER: "sqlite", DB_PATH: path },
       handle: createSqliteStore({ path, clock, entropy, log }),
       freeze: (worker) => freezeBetweenWrites(worker, path),
-      async whileBlocked(act) {
-        const lock = new DatabaseSync(path, { timeout: 10_000 });
-        try {
-          lock.exec("BEGIN IMMEDIATE");
-          await act();
-          lock.exec("ROLLBACK");
-        } finally {
-          lock.close();
-        }
-      },
+      whileBlocked: (act) => whileLocked(path, act),
     };
   },
 };

@@ -30,7 +30,6 @@ async function submitUntilAnswered(tenant: string, script: string): Promise<stri
   const { body: answer } = await eventually(
     () => cluster.call<{ job_id: string }>("SubmitJob", tenant, body, { headers }),
     ({ status }) => status === 200,
-    30_000,
   );
   return answer.job_id;
 }
@@ -58,7 +57,7 @@ describeOnBackends((name, backend) => {
       const jobs = await eventually(
         () => Promise.all(ids.map((id) => cluster.getJob(tenant, id))),
         (all) => all.every((job) => job.owner !== "worker-2"),
-        TAKEOVER_MS + 10_000,
+        TAKEOVER_MS,
       );
       const seqs = jobs.map((job) => Math.max(...(job.events ?? []).map((event) => event.seq)));
       frozen.signal("SIGCONT");
@@ -66,10 +65,9 @@ describeOnBackends((name, backend) => {
       await eventually(
         () => workerRow("worker-2"),
         (row) => row?.term === 2 && !row.over,
-        3_000,
       );
       for (const [i, id] of ids.entries()) {
-        expect((await cluster.until(tenant, id, isTerminal, 40_000)).status).toBe("COMPLETED");
+        expect((await cluster.until(tenant, id, isTerminal)).status).toBe("COMPLETED");
         expect(await cluster.linesOf(`f-${i}`)).toEqual(["ran"]);
         expect(await actorsAfter(tenant, id, seqs[i] ?? 0)).not.toContain("worker-2");
       }
@@ -83,7 +81,6 @@ describeOnBackends((name, backend) => {
             })
           ).body,
         (body) => body.worker_assigned === "worker-2",
-        10_000,
       );
     });
 
@@ -113,10 +110,10 @@ describeOnBackends((name, backend) => {
       const outage = cluster.whileBlocked(() => systemClock.sleep(OUTAGE_MS));
       const late = await submitUntilAnswered("t-late", `echo ran >> ${cluster.folder}/late`);
       await outage;
-      expect((await cluster.until("t-late", late, isTerminal, 20_000)).status).toBe("COMPLETED");
+      expect((await cluster.until("t-late", late, isTerminal)).status).toBe("COMPLETED");
       expect(await cluster.linesOf("late")).toEqual(["ran"]);
       for (const [i, id] of ids.entries()) {
-        expect((await cluster.until(`t-${i}`, id, isTerminal, 30_000)).status).toBe("COMPLETED");
+        expect((await cluster.until(`t-${i}`, id, isTerminal)).status).toBe("COMPLETED");
         expect(await cluster.linesOf(`l-${i}`)).toEqual(["ran"]);
       }
       await systemClock.sleep(TTL_MS);
@@ -143,14 +140,9 @@ describeOnBackends((name, backend) => {
       await cluster.worker("worker-2").ended;
       const id = await cluster.submit("a", `echo ran >> ${cluster.folder}/there`, { target: there });
       // What serves what is looked at every half second or so.
-      await cluster.until(
-        "a",
-        id,
-        (job) => job.status === "PENDING" && job.wait_reason === "NO_WORKER",
-        5_000,
-      );
+      await cluster.until("a", id, (job) => job.status === "PENDING" && job.wait_reason === "NO_WORKER");
       await cluster.startWorker("worker-2", other);
-      const job = await cluster.until("a", id, isTerminal, 20_000);
+      const job = await cluster.until("a", id, isTerminal);
       expect(job.status).toBe("COMPLETED");
       expect(new Set((job.events ?? []).slice(1).map((event) => event.actor))).toEqual(new Set(["worker-2"]));
     });

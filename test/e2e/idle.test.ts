@@ -4,7 +4,7 @@ import { afterEach, expect, it } from "vitest";
 import { systemClock } from "#pkg/clock/index.ts";
 import { CreatePhase, JobStatus } from "#pkg/job/index.ts";
 import { newJob } from "#test/support/new-job.ts";
-import { eventually } from "#test/support/node-process.ts";
+import { eventually, PATIENCE_MS } from "#test/support/node-process.ts";
 import { type Cluster, startCluster, TTL_MS } from "./cluster.ts";
 
 let cluster: Cluster;
@@ -19,7 +19,7 @@ it("with 20,000 finished and 5,000 running rows an idle cluster writes O(workers
   annotate,
 }) => {
   cluster = await startCluster();
-  const db = new DatabaseSync(join(cluster.folder, "jennah.db"), { readOnly: true });
+  const db = new DatabaseSync(join(cluster.folder, "jennah.db"), { readOnly: true, timeout: PATIENCE_MS });
   const target = String(
     db.prepare("SELECT json_extract(targets, '$[0]') AS target FROM workers LIMIT 1").get()?.target,
   );
@@ -41,7 +41,6 @@ it("with 20,000 finished and 5,000 running rows an idle cluster writes O(workers
   await eventually(
     () => unowned.get()?.n,
     (count) => count === 0,
-    30_000,
   );
 
   const jobs = db.prepare("SELECT count(*) AS n, sum(version) AS versions FROM jobs");

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from "vitest";
 import { systemClock } from "#pkg/clock/index.ts";
-import { eventually } from "#test/support/node-process.ts";
+import { eventually, PATIENCE_MS } from "#test/support/node-process.ts";
 import { type Backend, describeOnBackends } from "./backends.ts";
 import { type Cluster, type JobJson, startCluster, TAKEOVER_MS } from "./cluster.ts";
 
@@ -12,14 +12,12 @@ interface Load {
   readonly jobs: number;
   readonly tenants: number;
   readonly kills: number;
-  /** What a takeover may take besides the promise's own time. */
-  readonly slackMs: number;
 }
 
 /** What each backend is put to. The emulator of Spanner runs one read-write transaction at a time, so it is asked for less. */
 const LOADS: Readonly<Record<Backend["name"], Load>> = {
-  "sqlite + local": { jobs: 300, tenants: 30, kills: 10, slackMs: 0 },
-  "gcp + spanner": { jobs: 30, tenants: 10, kills: 3, slackMs: 3_000 },
+  "sqlite + local": { jobs: 300, tenants: 30, kills: 10 },
+  "gcp + spanner": { jobs: 30, tenants: 10, kills: 3 },
 };
 const isTerminal = ({ status }: JobJson) => ["COMPLETED", "FAILED", "CANCELLED"].includes(status);
 
@@ -54,13 +52,12 @@ async function submitUntilAnswered(index: number, tenant: string): Promise<Submi
         headers: { "idempotency-key": `key-${index}` },
       }),
     ({ status }) => status === 200,
-    30_000,
   );
   return { tenant, id: answer.body.job_id, fails };
 }
 
 describeOnBackends((name, backend) => {
-  const { jobs, tenants, kills, slackMs } = LOADS[name];
+  const { jobs, tenants, kills } = LOADS[name];
   it(`${jobs} jobs of ${tenants} tenants, and a worker killed ${kills} times: none is lost, none runs twice`, async ({
     annotate,
   }) => {
@@ -87,14 +84,14 @@ describeOnBackends((name, backend) => {
       await eventually(
         () => hasJobs(name, term),
         (has) => !has,
-        TAKEOVER_MS + slackMs,
+        TAKEOVER_MS,
       );
       takeovers.push(Math.round(systemClock.monotonicMs() - killedMs));
       if (kill % 2 === 1) await cluster.startWorker(name);
     }
     await submitting;
     for (const { tenant, id, fails } of await Promise.all(submitted)) {
-      const job = await cluster.until(tenant, id, isTerminal, 60_000);
+      const job = await cluster.until(tenant, id, isTerminal);
       expect(job.status, JSON.stringify(job)).toBe(fails ? "FAILED" : "COMPLETED");
     }
     for (let index = 0; index < jobs; index += 1) {
@@ -109,7 +106,9 @@ describeOnBackends((name, backend) => {
   });
 
   it("SIGTERM to a worker under load: no accepted call fails, its jobs are taken over without waiting for the TTL", async () => {
-    cluster = await startCluster({ backend: backend() });
+    // Longer than this test waits: nobody is taken for dead in it.
+    const env = { WORKER_LEASE_TTL_SECONDS: String((10 * PATIENCE_MS) / 1000) };
+    cluster = await startCluster({ backend: backend(), env });
     const running = await Promise.all(
       Array.from({ length: 30 }, (_, i) =>
         cluster.submit(`tenant-${i}`, `echo ran >> ${cluster.folder}/term-${i}; sleep 4`),
@@ -130,21 +129,17 @@ describeOnBackends((name, backend) => {
       return Promise.all(answers);
     })();
     await systemClock.sleep(300);
-    const termedMs = systemClock.monotonicMs();
     cluster.worker("worker-2").signal("SIGTERM");
     expect(await cluster.worker("worker-2").ended).toEqual({ code: 0, signal: null });
     await eventually(
       () => hasJobs("worker-2", term),
       (has) => !has,
-      2_500,
     );
-    const tookMs = systemClock.monotonicMs() - termedMs;
     for (const { status, body } of await load) expect(status, JSON.stringify(body)).toBe(200);
     for (const [i, id] of running.entries()) {
-      expect((await cluster.until(`tenant-${i}`, id, isTerminal, 30_000)).status).toBe("COMPLETED");
+      expect((await cluster.until(`tenant-${i}`, id, isTerminal)).status).toBe("COMPLETED");
       expect(await cluster.linesOf(`term-${i}`)).toEqual(["ran"]);
     }
-    expect(tookMs).toBeLessThan(TAKEOVER_MS);
   });
 
   it("the gateway killed and restarted: what was answered ends right, and callers are served again", async () => {
@@ -159,7 +154,7 @@ describeOnBackends((name, backend) => {
     await expect(cluster.getJob("tenant-0", before[0] ?? "")).rejects.toThrow();
     await cluster.startGateway();
     for (const [i, id] of before.entries()) {
-      expect((await cluster.until(`tenant-${i}`, id, isTerminal, 30_000)).status).toBe("COMPLETED");
+      expect((await cluster.until(`tenant-${i}`, id, isTerminal)).status).toBe("COMPLETED");
       expect(await cluster.linesOf(`gw-${i}`)).toEqual(["ran"]);
     }
   });

@@ -89,7 +89,6 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
         return `${response?.status} ${(await response?.text())?.trim()}`;
       },
       (told) => told === `${status} ${expected}`,
-      20_000,
     );
   }
 
@@ -146,7 +145,6 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
     await eventually(
       () => cloud.state(),
       ({ stalled }) => stalled === 1,
-      20_000,
     );
     await cloud.act("letGo");
     await untilReady(url, { ready: true });
@@ -190,7 +188,7 @@ describeOnSpanner("a worker on gcp + spanner", (emulator) => {
     };
     const { job_id } = await call("SubmitJob", { image_uri: "i", entrypoint: "/bin/true", wait_seconds: 0 });
     const jobWhen = (holds: (job: JobJson | undefined) => boolean) =>
-      eventually(async () => (await call("GetJob", { job_id })).job, holds, 20_000);
+      eventually(async () => (await call("GetJob", { job_id })).job, holds);
     await jobWhen((job) => job?.status === "PENDING" && job.wait_reason === "UNCONFIRMED");
     await untilReady(url, { ready: true });
     await cloud.act("refuseAll", null);

@@ -29,7 +29,7 @@ beforeEach(async () => {
 afterEach(async () => {
   if (!isLinux) return;
   await Promise.all(started.splice(0).map((each) => each.kill()));
-  await eventually(children, (pids) => pids.length === 0, 20_000);
+  await eventually(children, (pids) => pids.length === 0);
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
@@ -98,11 +98,10 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     const [pid = 0] = await children();
     process.kill(pid, "SIGKILL");
     await cluster.line((line) => /jennah: \S+ died \(SIGKILL\); it is started again in 1 s/.test(line));
-    await eventually(children, (pids) => pids.length === 4 && !pids.includes(pid), 20_000);
+    await eventually(children, (pids) => pids.length === 4 && !pids.includes(pid));
     await eventually(
       () => call("SubmitJob", { image_uri: "a", entrypoint: "/bin/true" }).catch(() => ({ status: 0 })),
       ({ status }) => status === 200,
-      20_000,
     );
   });
 
@@ -155,7 +154,7 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     expect((await call("SubmitJob", { image_uri: "a", entrypoint: "/bin/true" })).status).toBe(200);
     // The kernel has let go of it, however the first ended.
     first.signal("SIGKILL");
-    await eventually(children, (left) => left.length === 0, 20_000);
+    await eventually(children, (left) => left.length === 0);
     await startReady();
   });
 
@@ -194,7 +193,7 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
           (answer) => answer.ok,
           () => false,
         );
-      await eventually(isReady, (ready) => ready, 30_000);
+      await eventually(isReady, (ready) => ready);
       npm.kill("SIGTERM");
       expect(await ended).toEqual([0, null]);
       expect(await children()).toEqual([]);
@@ -221,7 +220,7 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     const cluster = await startReady();
     cluster.signal("SIGKILL");
     await cluster.ended;
-    await eventually(children, (pids) => pids.length === 0, 20_000);
+    await eventually(children, (pids) => pids.length === 0);
   });
 
   it("on a second Ctrl-C it waits for nothing more: a process that stands still is killed with the others", async () => {
@@ -232,7 +231,7 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
       cluster.signal("SIGINT");
       await cluster.line((line) => line === "jennah: draining");
       cluster.signal("SIGINT");
-      await eventually(children, (pids) => pids.length === 0, 20_000);
+      await eventually(children, (pids) => pids.length === 0);
     } finally {
       // It would outlive its parent.
       if ((await children()).includes(frozen)) process.kill(frozen, "SIGKILL");
@@ -254,7 +253,6 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     await eventually(
       async () => (await call("GetJob", { job_id: body.job_id })).body.job as { status?: string } | undefined,
       (job) => job?.status === "COMPLETED",
-      30_000,
     );
     expect(await readFile(join(folder, "ran"), "utf8")).toBe("ran\n");
   });

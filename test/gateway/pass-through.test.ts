@@ -478,7 +478,7 @@ describe("ends", () => {
         },
         stream: (stream) => stream.respond({ ":status": 200 }),
       },
-      { unaryTimeoutMs: 200 },
+      { unaryTimeoutMs: 1_000 },
     );
     const session = http2Session(under.url);
     const live = session.request({ ...GRPC, ":path": "/a" });

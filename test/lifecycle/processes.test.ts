@@ -43,7 +43,6 @@ async function untilLeft(parent: NodeProcess): Promise<void> {
   await eventually(
     () => left,
     (how) => how !== undefined,
-    20_000,
   );
   expect(left).toEqual({ code: 0, signal: null });
 }

@@ -10,6 +10,7 @@ const {
   HOLDER_ID = "",
   HOLDER_DB = "",
   HOLDER_TARGET = "test/target",
+  HOLDER_TTL_MS = "3000",
   HOLDER_FULL_SEARCH_MS = "60000",
 } = process.env;
 
@@ -30,7 +31,7 @@ const ownership = createOwnership({
     kinds: ["container"],
     capacity: 100_000,
   },
-  ttlMs: 3_000,
+  ttlMs: Number(HOLDER_TTL_MS),
   claimIntervalMs: 1_000,
   fullSearchIntervalMs: Number(HOLDER_FULL_SEARCH_MS),
   load: () => known.size,

@@ -14,7 +14,6 @@ import { eventually } from "#test/support/node-process.ts";
 import { DESCRIPTION } from "./description.ts";
 
 const log = createLogger({ level: LogLevel.Silent, format: LogFormat.Json });
-const WITHIN_MS = 5_000;
 
 let folder: string;
 let store: JobStore;
@@ -70,7 +69,7 @@ describe("an owner that lost an answer finds what it owns and does not know of",
     });
     const job = newJob();
     await store.insertJobs([job]);
-    await eventually(() => known.has(job.jobId), Boolean, WITHIN_MS);
+    await eventually(() => known.has(job.jobId), Boolean);
     expect(isLost).toBe(true);
   });
 
@@ -79,6 +78,6 @@ describe("an owner that lost an answer finds what it owns and does not know of",
     const job = newJob({ owner: { workerId: "me", term: 1 } });
     await store.insertJobs([job]);
     mine.noteLostAnswer();
-    await eventually(() => known.has(job.jobId), Boolean, WITHIN_MS);
+    await eventually(() => known.has(job.jobId), Boolean);
   });
 });

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
@@ -9,16 +8,19 @@ import type { Owner } from "#pkg/job/index.ts";
 import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
 import { createSqliteStore } from "#pkg/store/sqlite/index.ts";
-import { freezeBetweenWrites } from "#test/support/freeze.ts";
+import { freezeBetweenWrites, whileLocked } from "#test/support/freeze.ts";
 import { newJob } from "#test/support/new-job.ts";
-import { eventually, type NodeProcess, startNode } from "#test/support/node-process.ts";
+import { eventually, type NodeProcess, PATIENCE_MS, startNode } from "#test/support/node-process.ts";
 
-/** Kill tests of ownership on the store alone: real processes, real signals, a real lock. TTL 3 s, claim interval 1 s. */
+/** Kill tests of ownership on the store alone: real processes, real signals, a real lock. Claim interval 1 s. */
 const HOLDER = fileURLToPath(new URL("./holder.ts", import.meta.url));
+/** The holder's own, where a test says nothing else. */
 const TTL_MS = 3_000;
+/** Longer than any test waits: what happens under it does not happen because a term ran out. */
+const NEVER_OUT = { HOLDER_TTL_MS: String(10 * PATIENCE_MS) };
 const CLAIM_INTERVAL_MS = 1_000;
-/** TTL plus two claim intervals, and a second for a busy machine. */
-const TAKEOVER_MS = TTL_MS + 2 * CLAIM_INTERVAL_MS + 1_000;
+/** TTL plus two claim intervals, and ten seconds for a busy machine. */
+const TAKEOVER_MS = TTL_MS + 2 * CLAIM_INTERVAL_MS + 10_000;
 
 let folder: string;
 let path: string;
@@ -67,7 +69,7 @@ async function ownersOf(ids: readonly string[]): Promise<Set<string>> {
 }
 
 /** Resolves with the milliseconds until all these jobs belong to `owner`. */
-async function untilOwnedBy(ids: readonly string[], owner: RegExp, withinMs: number): Promise<number> {
+async function untilOwnedBy(ids: readonly string[], owner: RegExp, withinMs?: number): Promise<number> {
   const startedMs = systemClock.monotonicMs();
   await eventually(
     () => ownersOf(ids),
@@ -88,19 +90,19 @@ describe("ownership, with processes that die", () => {
   });
 
   it("a worker that restarts takes its own jobs back at once, without waiting for the TTL", async () => {
-    const a = await startHolding("a");
+    const a = await startHolding("a", NEVER_OUT);
     const ids = await insertFor({ workerId: "a", term: 1 }, 50);
     await a.kill();
-    await startHolding("a");
-    await untilOwnedBy(ids, /^a:2$/, TTL_MS / 2);
+    await startHolding("a", NEVER_OUT);
+    await untilOwnedBy(ids, /^a:2$/);
   });
 
   it("a worker that leaves in order frees its jobs at once", async () => {
-    const [a] = await Promise.all([startHolding("a"), startHolding("b")]);
+    const [a] = await Promise.all([startHolding("a", NEVER_OUT), startHolding("b", NEVER_OUT)]);
     const ids = await insertFor({ workerId: "a", term: 1 }, 50);
     a.signal("SIGTERM");
     expect(await a.ended).toEqual({ code: 0, signal: null });
-    await untilOwnedBy(ids, /^b:1$/, TTL_MS / 2);
+    await untilOwnedBy(ids, /^b:1$/);
   });
 
   it("a worker frozen for longer than its TTL finds its term over and begins another", async () => {
@@ -113,11 +115,10 @@ describe("ownership, with processes that die", () => {
     await eventually(
       () => workerRow("a"),
       (row) => row?.term === 2 && !row.over,
-      2_000,
     );
     expect(await ownersOf(ids)).toEqual(new Set(["b:1"]));
     const late = await insertFor(undefined, 1);
-    await untilOwnedBy(late, /^(a:2|b:1)$/, 3 * CLAIM_INTERVAL_MS);
+    await untilOwnedBy(late, /^(a:2|b:1)$/);
   });
 
   it("a worker whose id another process took says so when it wakes, and exits 78", async () => {
@@ -133,33 +134,31 @@ describe("ownership, with processes that die", () => {
   });
 
   it("no term is lost while nobody can write, however long, even by who is heard a little later than others", async () => {
-    const [, b] = await Promise.all([startHolding("a"), startHolding("b")]);
+    const ttl = { HOLDER_TTL_MS: "6000" };
+    const [, b] = await Promise.all([startHolding("a", ttl), startHolding("b", ttl)]);
     // Both have seen each other's beat.
     await eventually(
       () => Promise.all([workerRow("a"), workerRow("b")]),
       (rows) => rows.every((row) => (row?.beat ?? 0) > 2),
-      3 * TTL_MS,
     );
-    const lock = new DatabaseSync(path);
-    lock.exec("BEGIN IMMEDIATE");
-    const beatOfA = (await workerRow("a"))?.beat ?? 0;
-    // The outage itself, which is a length of time.
-    await systemClock.sleep(5_000);
-    // Before the lock is free, or it may be frozen with the lock in its hand.
-    await b.freeze();
-    lock.exec("ROLLBACK");
-    lock.close();
+    let beatOfA = 0;
+    await whileLocked(path, async () => {
+      beatOfA = (await workerRow("a"))?.beat ?? 0;
+      // The outage itself, which is a length of time.
+      await systemClock.sleep(8_000);
+      // Before the lock is free, or it may be frozen with the lock in its hand.
+      await b.freeze();
+    });
+    // A third of the TTL after its first renewal, so long before it may take b for dead.
     await eventually(
       () => workerRow("a"),
-      (row) => (row?.beat ?? 0) >= beatOfA + 3,
-      TTL_MS,
+      (row) => (row?.beat ?? 0) >= beatOfA + 2,
     );
     b.signal("SIGCONT");
     const beatOfB = (await workerRow("b"))?.beat ?? 0;
     await eventually(
       () => workerRow("b"),
       (row) => (row?.beat ?? 0) >= beatOfB + 3,
-      3 * TTL_MS,
     );
     for (const id of ["a", "b"]) expect(await workerRow(id)).toMatchObject({ term: 1, over: false });
   });
@@ -173,7 +172,7 @@ describe("ownership, with processes that die", () => {
       TAKEOVER_MS,
     );
     const late = await insertFor({ workerId: "a", term: 1 }, 1);
-    await untilOwnedBy(late, /^b:1$/, 2_000 + 2 * CLAIM_INTERVAL_MS);
+    await untilOwnedBy(late, /^b:1$/);
   });
 
   it("workers of two targets on one store never claim each other's jobs", async () => {
@@ -186,8 +185,8 @@ describe("ownership, with processes that die", () => {
       insertFor(undefined, 20, "test/two"),
     ]);
     const third = await insertFor(undefined, 5, "test/three");
-    await untilOwnedBy(one, /^a:1$/, 5_000);
-    await untilOwnedBy(two, /^b:1$/, 5_000);
+    await untilOwnedBy(one, /^a:1$/);
+    await untilOwnedBy(two, /^b:1$/);
     expect(await ownersOf(third)).toEqual(new Set(["none"]));
   });
 });

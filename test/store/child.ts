@@ -7,10 +7,10 @@
  */
 
 import { createInterface } from "node:readline";
-import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "#pkg/clock/index.ts";
 import { createWorld } from "#pkg/store/conformance/world.ts";
 import type { JobStore } from "#pkg/store/index.ts";
+import { whileLocked } from "#test/support/freeze.ts";
 import { storeAt } from "./open.ts";
 
 const [mode, path = "", ms = "0"] = process.argv.slice(2);
@@ -46,13 +46,12 @@ async function insertForEver(store: JobStore): Promise<void> {
 }
 
 async function hold(): Promise<void> {
-  const db = new DatabaseSync(path);
-  db.exec("BEGIN IMMEDIATE");
-  say("held");
-  await systemClock.sleep(Number(ms) / 2);
-  say("still held");
-  await systemClock.sleep(Number(ms) / 2);
-  db.exec("COMMIT");
+  await whileLocked(path, async () => {
+    say("held");
+    await systemClock.sleep(Number(ms) / 2);
+    say("still held");
+    await systemClock.sleep(Number(ms) / 2);
+  });
 }
 
 if (mode === "open") await open();

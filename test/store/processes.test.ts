@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createSeededEntropy } from "#pkg/clock/index.ts";
 import { createWorld } from "#pkg/store/conformance/index.ts";
 import type { JobStore } from "#pkg/store/index.ts";
+import { PATIENCE_MS } from "#test/support/node-process.ts";
 import { createFolder, openStore, storeAt } from "./open.ts";
 import { startChild } from "./start-child.ts";
 
@@ -68,7 +69,7 @@ describe("many processes on one SQLite file", () => {
     expect(await store.getJobs(refs)).toHaveLength(refs.length);
     for (const ref of refs.slice(-50)) expect(await store.listEvents(ref)).toHaveLength(1);
     await store.stop();
-    const db = new DatabaseSync(path);
+    const db = new DatabaseSync(path, { timeout: PATIENCE_MS });
     expect(db.prepare("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
     expect(db.prepare("PRAGMA foreign_key_check").all()).toEqual([]);
     db.close();

@@ -74,7 +74,6 @@ export function startNode(
       await eventually(
         () => statesOfThreads(child.pid ?? 0),
         (states) => states.every((state) => state === "T"),
-        5_000,
       );
     },
     async kill() {
@@ -94,6 +93,9 @@ async function statesOfThreads(pid: number): Promise<string[]> {
   return stats.filter((stat) => stat !== "").map((stat) => stat.slice(stat.lastIndexOf(")") + 2).charAt(0));
 }
 
+/** How long a test waits for what is to happen and has no bound of its own: it ends what hangs, on a busy machine too. */
+export const PATIENCE_MS = 60_000;
+
 /**
  * Resolves with the first answer of `ask` that `holds`, asking again at short intervals; rejects with the last answer when
  * `withinMs` is over. For what another process does and does not tell.
@@ -101,7 +103,7 @@ async function statesOfThreads(pid: number): Promise<string[]> {
 export async function eventually<T>(
   ask: () => Promise<T> | T,
   holds: (answer: T) => boolean,
-  withinMs: number,
+  withinMs = PATIENCE_MS,
 ): Promise<T> {
   const endMs = systemClock.monotonicMs() + withinMs;
   for (;;) {

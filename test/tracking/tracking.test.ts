@@ -106,7 +106,6 @@ describe("the inventory", () => {
       await eventually(
         () => phaseOf(id),
         (phase) => phase === "CANCELLED",
-        10_000,
       );
     }
     await inventory.stop();

@@ -65,7 +65,6 @@ async function startStuck(drainSeconds: string): Promise<NodeProcess> {
   await eventually(
     () => cloud.stalled,
     (stalled) => stalled > 0,
-    20_000,
   );
   return worker;
 }

@@ -5,6 +5,7 @@ import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock, systemEntropy } from "#pkg/clock/index.ts";
 import { createJobId } from "#pkg/job/index.ts";
+import { PATIENCE_MS } from "#test/support/node-process.ts";
 import { type Begin, clientOf, type Harness, SERVICE, startHarness, TENANT } from "./harness.ts";
 
 const OK = { image_uri: "alpine", entrypoint: "/bin/true" };
@@ -195,13 +196,13 @@ describe("SubmitJob", () => {
   });
 
   it("waits for the cloud's answer no longer than wait_seconds, and then says PENDING", async () => {
-    await using slow = await startHarness({ begin: untilAborted });
+    await using slow = await startHarness({ begin: untilAborted, env: { SUBMIT_WAIT_SECONDS: "600" } });
     const startedMs = systemClock.monotonicMs();
     const answer = await slow.post("SubmitJob", { ...OK, wait_seconds: 1 });
     expect(answer.body.status).toBe("PENDING");
     const tookMs = systemClock.monotonicMs() - startedMs;
     expect(tookMs).toBeGreaterThan(900);
-    expect(tookMs).toBeLessThan(5_000);
+    expect(tookMs).toBeLessThan(PATIENCE_MS);
   });
 
   it("wait_seconds 0 answers at once, and the work has begun all the same", async () => {
@@ -261,14 +262,12 @@ describe("SubmitJob", () => {
         return untilAborted(job, signal);
       },
     });
-    const waiting = Array.from({ length: 10 }, () => slow.post("SubmitJob", { ...OK, wait_seconds: 60 }));
+    const waiting = Array.from({ length: 10 }, () => slow.post("SubmitJob", { ...OK, wait_seconds: 600 }));
     await begun.promise;
-    const startedMs = systemClock.monotonicMs();
-    await slow.worker.drain(AbortSignal.timeout(5_000));
+    await slow.worker.drain(AbortSignal.timeout(PATIENCE_MS));
     for (const { status, body } of await Promise.all(waiting)) {
       expect([status, body.status, body.worker_assigned]).toEqual([200, "PENDING", "worker-1"]);
     }
-    expect(systemClock.monotonicMs() - startedMs).toBeLessThan(4_000);
     const [row] = await slow.store.readWorkers();
     expect(row?.over).toBe(true);
     await slow[Symbol.asyncDispose]();

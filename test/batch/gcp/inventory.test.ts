@@ -72,7 +72,7 @@ async function inventory(more: Partial<InventoryOptions> = {}): Promise<void> {
   });
   await service.start();
   const pages = Math.ceil(world.cloud.jobs.filter(({ state }) => state !== "CANCELLED").length / 2);
-  await eventually(lists, (count) => count >= before + pages, 5_000);
+  await eventually(lists, (count) => count >= before + pages);
   await service.drain(new AbortController().signal);
   await service.stop();
 }

@@ -36,7 +36,6 @@ export interface KillWorld {
 export const newJobId = () => createJobId(systemClock, systemEntropy);
 
 const TENANT = "tenant";
-const END_MS = 40_000;
 
 export async function openKillWorld(
   store: StoreBackend,
@@ -54,7 +53,6 @@ export async function openKillWorld(
     await eventually(
       () => cloud.state(),
       ({ stalled }) => stalled === count,
-      8_000,
     );
   }
 
@@ -64,7 +62,6 @@ export async function openKillWorld(
     const row = await eventually(
       () => rowOf(jobId),
       (each) => each !== undefined && holds(each),
-      END_MS,
     );
     if (row === undefined) throw new Error("what holds of a row has one");
     return row;

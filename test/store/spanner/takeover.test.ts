@@ -55,7 +55,6 @@ describeOnSpanner("workers that share Spanner", (emulator) => {
     await eventually(
       async () => (await fetch(`${url}/ready`)).status,
       (status) => status === 200,
-      10_000,
     );
     return worker;
   }
@@ -86,7 +85,6 @@ describeOnSpanner("workers that share Spanner", (emulator) => {
     await eventually(
       () => jobAt(second, jobId),
       (job) => job?.owner === "worker-2",
-      10_000,
     );
     await call(second, "SubmitJob", {
       image_uri: "i",
@@ -96,7 +94,6 @@ describeOnSpanner("workers that share Spanner", (emulator) => {
     const ended = await eventually(
       () => jobAt(second, jobId),
       (job) => job?.status === "COMPLETED",
-      15_000,
     );
     expect(ended).toMatchObject({ owner: "worker-2", attempt: 1 });
   });

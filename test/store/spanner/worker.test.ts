@@ -40,7 +40,6 @@ describeOnSpanner("a worker with its jobs in Spanner", (emulator) => {
     await eventually(
       async () => (await fetch(`${url}/ready`)).status,
       (status) => status === 200,
-      10_000,
     );
   });
   afterAll(async () => {
@@ -79,7 +78,6 @@ describeOnSpanner("a worker with its jobs in Spanner", (emulator) => {
       await eventually(
         () => statusOf(body.job_id ?? ""),
         (status) => status === "COMPLETED",
-        15_000,
       );
     }
     const transactions = proxy.count("Commit") - before;
@@ -92,7 +90,7 @@ describeOnSpanner("a worker with its jobs in Spanner", (emulator) => {
     await proxy.cut();
     expect(await submit()).toMatchObject({ status: 503, body: { code: "unavailable" } });
     await proxy.mend();
-    await eventually(submit, ({ status }) => status === 200, 15_000);
+    await eventually(submit, ({ status }) => status === 200);
   });
 
   it("no value of a job's environment is in a line that it logged", () => {
