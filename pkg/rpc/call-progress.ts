@@ -6,6 +6,7 @@ import { TENANT_HEADER, tenantIdFault } from "#pkg/job/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
 import { type Call, callKey } from "./call.ts";
 import { MAX_TOLD_VIOLATIONS, toConnectError } from "./errors.ts";
+import { refuseUnsoundQuery } from "./query-message.ts";
 import { refuseUnknownFields } from "./unknown-fields.ts";
 
 /** How a call ended, for metrics. */
@@ -52,6 +53,7 @@ export async function enterCall(options: CallOptions, context: HandlerContext): 
   track(options, context, call);
   if (fault !== undefined) throw toConnectError(fault, requestId);
   try {
+    refuseUnsoundQuery(context);
     await untilAborted(options.gate(), context.signal, call.log);
   } catch (error) {
     throw toConnectError(error, requestId);

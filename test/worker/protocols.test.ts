@@ -2,7 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeploymentService } from "#gen/jennah/v1/deployment_service_pb.js";
-import { type Harness, startHarness, TENANT } from "./harness.ts";
+import { type Harness, SERVICE, startHarness, TENANT } from "./harness.ts";
 
 let harness: Harness;
 beforeAll(async () => {
@@ -25,5 +25,18 @@ describe("every protocol", () => {
     const client = createClient(DeploymentService, transport);
     const { jobId } = await client.submitJob({ imageUri: "a", entrypoint: "b" }, { headers: TENANT });
     expect((await client.getJob({ jobId }, { headers: TENANT })).job?.jobId).toBe(jobId);
+  });
+});
+
+describe("a Connect GET", () => {
+  it.each([
+    ["a message that is base64", "base64=1&message=e30", 200, undefined],
+    ["a message that is none though it says so", "base64=1&message=%25%25", 400, "invalid_argument"],
+  ])("with %s", async (_, query, status, code) => {
+    const url = `${harness.url}${SERVICE}/ListJobs?connect=v1&encoding=json&${query}`;
+    const answer = await fetch(url, { headers: TENANT });
+    const body = (await answer.json()) as { readonly code?: string; readonly message?: string };
+    expect([answer.status, body.code]).toEqual([status, code]);
+    if (code !== undefined) expect(body.message).toContain("message");
   });
 });
