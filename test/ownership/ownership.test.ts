@@ -149,10 +149,10 @@ describe("ownership, with processes that die", () => {
       // Before the lock is free, or it may be frozen with the lock in its hand.
       await b.freeze();
     });
-    // A third of the TTL after its first renewal, so long before it may take b for dead.
+    // One that waited, one that was due meanwhile, and one a third of the TTL later: long before it may take b for dead.
     await eventually(
       () => workerRow("a"),
-      (row) => (row?.beat ?? 0) >= beatOfA + 2,
+      (row) => (row?.beat ?? 0) >= beatOfA + 3,
     );
     b.signal("SIGCONT");
     const beatOfB = (await workerRow("b"))?.beat ?? 0;
