@@ -38,6 +38,14 @@ describe("a start that fails says what is missing", () => {
       /gcloud auth application-default login/,
     ],
     [
+      "a file of credentials that can be read",
+      failure(
+        undefined,
+        "Unable to read the credential file specified by the GOOGLE_APPLICATION_CREDENTIALS environment variable: The file at /adc.json does not exist, or it is not a file.",
+      ),
+      /application-default login.*\/adc\.json does not exist/,
+    ],
+    [
       "credentials that still hold",
       failure(2, "2 UNKNOWN: invalid_grant: reauth"),
       /application-default login/,

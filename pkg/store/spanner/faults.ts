@@ -151,7 +151,7 @@ export function startupFaultOf({ project, instance, database }: DatabaseName, fa
   if (isCredentialError(error) || codeOf(error) === Code.Unauthenticated) {
     return refuse(
       "no credentials that Google accepts were found: run `gcloud auth application-default login`, set " +
-        "GOOGLE_APPLICATION_CREDENTIALS, or give the machine a service account",
+        `GOOGLE_APPLICATION_CREDENTIALS, or give the machine a service account (${message})`,
     );
   }
   if (codeOf(error) === Code.PermissionDenied) {
@@ -192,8 +192,12 @@ function originOf(fault: unknown): unknown {
   return fault instanceof UnavailableError ? (fault.cause ?? fault) : fault;
 }
 
+/** How Google's library words it that it found no credentials, could not use the file of them, or was told they are void. */
+const CREDENTIAL_WORDS =
+  /default credentials|unable to read the credential file|the incoming JSON object does not|invalid_grant|invalid_rapt|invalid_client/i;
+
 function isCredentialError(error: unknown): boolean {
-  return /default credentials|invalid_grant|invalid_rapt|invalid_client/i.test(errorMessage(error));
+  return CREDENTIAL_WORDS.test(errorMessage(error));
 }
 
 function codeOf(error: unknown): number {
