@@ -94,7 +94,7 @@ export function outcomeOf(error: unknown, spec: Pick<JobSpec, "serviceAccount">)
         : { kind: "rejected", reason: "NOT_FOUND", message: error.message };
     case "PERMISSION_DENIED":
       return {
-        ...refused(`PERMISSION_DENIED${suffixOf(error.permission)}`, error.message),
+        ...refused(`PERMISSION_DENIED${suffixOf(permissionOf(error))}`, error.message),
         holdsUp: spec.serviceAccount !== "" && isAboutServiceAccount(error) ? "job" : "target",
       };
     case "UNAUTHENTICATED":
@@ -161,7 +161,14 @@ function refused(reason: string, message: string, retryAfterMs?: number) {
   return { kind: "refused", reason, message, retryAfterMs, holdsUp: "target" } as const;
 }
 
-/** Whether the permission that is missing is the one to run jobs as the service account that the request names. */
+const ACT_AS = "iam.serviceAccounts.actAs";
+
+/** The permission that is missing. Of the one to act as a service account Batch's own words tell without its name. */
+function permissionOf(error: CallError): string | undefined {
+  return isAboutServiceAccount(error) ? ACT_AS : error.permission;
+}
+
+/** Whether the permission that is missing is the one to run jobs as some service account. */
 function isAboutServiceAccount(error: CallError): boolean {
   return /iam\.serviceAccounts\.actAs|\bact as\b[^.]*\bservice account\b/i.test(
     error.permission ?? error.message,

@@ -64,6 +64,14 @@ describe("what an answer of the cloud means for a create", () => {
       { kind: "refused", reason: "PERMISSION_DENIED_BATCH_JOBS_CREATE" },
     ],
     [
+      "PERMISSION_DENIED to act as the deployment's service account, in Batch's own words",
+      said(
+        "PERMISSION_DENIED",
+        "caller does not have access to act as the specified service account: jobs@test-project.iam.gserviceaccount.com",
+      ),
+      { kind: "refused", reason: "PERMISSION_DENIED_IAM_SERVICE_ACCOUNTS_ACT_AS", holdsUp: "target" },
+    ],
+    [
       "PERMISSION_DENIED that does not say of what",
       said("PERMISSION_DENIED"),
       { kind: "refused", reason: "PERMISSION_DENIED" },
@@ -113,7 +121,11 @@ describe("what an answer of the cloud means for a create", () => {
 
   it.each([
     ["by its name", said("PERMISSION_DENIED", "denied", iam)],
-    ["in words alone", said("PERMISSION_DENIED", "The caller may not act as service account a@b")],
+    [
+      "in Batch's own words",
+      said("PERMISSION_DENIED", "caller does not have access to act as the specified service account: a@b"),
+    ],
+    ["in other words", said("PERMISSION_DENIED", "The caller may not act as service account a@b")],
   ])(
     "a permission on the service account that the job names, told %s, holds up that job alone",
     async (_, before) => {
@@ -121,6 +133,7 @@ describe("what an answer of the cloud means for a create", () => {
       const request = requestFor(SLEEPS, { spec: { serviceAccount: "a@b" } });
       expect(await world.provider.create(request, trusted())).toMatchObject({
         kind: "refused",
+        reason: "PERMISSION_DENIED_IAM_SERVICE_ACCOUNTS_ACT_AS",
         holdsUp: "job",
       });
     },
