@@ -45,6 +45,8 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
     "PROVISIONING_INVALID",
   ],
 ];
+/** What keeps a job waiting, for two days at most: why it failed only where nothing else is told and its task never ran. */
+const DELAYED: (typeof WORDS)[number] = [/inadequate quotas?/i, "QUOTA_EXCEEDED"];
 
 /**
  * Reasons that are of the request's own making: another attempt would meet the same, and pay for a machine to learn it. So
@@ -60,11 +62,14 @@ const REQUESTS_FAULT = new Set([
 /** Reads why a job failed from the events of it and of its task; both say it in sentences, the task's with codes as well. */
 export function failureOf(events: readonly StatusEvent[]): Failure {
   const words = events.map(({ description }) => description ?? "");
-  const telling =
-    words.findLast((text) => /exit code \d+/.test(text)) ?? words.findLast((text) => isReason(text)) ?? "";
-  const code = exitCodeOf(events, telling);
   const hasStarted = didStart(events);
-  const byWords = WORDS.find(([pattern]) => words.some((text) => pattern.test(text)))?.[1];
+  const known = hasStarted ? WORDS : [...WORDS, DELAYED];
+  const telling =
+    words.findLast((text) => /exit code \d+/.test(text)) ??
+    words.findLast((text) => known.some(([pattern]) => pattern.test(text))) ??
+    "";
+  const byWords = known.find(([pattern]) => words.some((text) => pattern.test(text)))?.[1];
+  const code = exitCodeOf(events, telling);
   const reserved = code === undefined ? undefined : RESERVED[code];
   const isPrograms = code !== undefined && reserved === undefined && code !== UNTOLD && code !== 0;
   const reason =
@@ -74,7 +79,8 @@ export function failureOf(events: readonly StatusEvent[]): Failure {
     reason,
     message: telling || words.at(-1) || "GCP Batch does not say why the job failed",
     exitCode: isPrograms ? code : undefined,
-    endedUnstarted: !hasStarted && !REQUESTS_FAULT.has(reason),
+    // A program that ended with a code of its own began, though a quick one may never be told of as RUNNING.
+    endedUnstarted: !hasStarted && !isPrograms && !REQUESTS_FAULT.has(reason),
     isExplained: reserved !== undefined || isPrograms || byWords !== undefined,
   };
 }
@@ -85,10 +91,6 @@ function reasonOfExit(code: number, byWords: string | undefined): string {
   return code === DOCKER_FAILED ? "CONTAINER_NOT_STARTED" : "EXIT_CODE";
 }
 
-function isReason(text: string): boolean {
-  return WORDS.some(([pattern]) => pattern.test(text));
-}
-
 function exitCodeOf(events: readonly StatusEvent[], words: string): number | undefined {
   const told = events.findLast(({ taskExecution }) => taskExecution?.exitCode)?.taskExecution?.exitCode;
   if (told) return told;
@@ -96,11 +98,24 @@ function exitCodeOf(events: readonly StatusEvent[], words: string): number | und
   return code === undefined ? undefined : Number(code);
 }
 
-/** A task that ran was RUNNING: its image was being fetched, or its program ran. What failed from an earlier state never was. */
+/** A change of state in an event's words, with "Task" before a task's; a job's events quote those of its task. */
+const CHANGE = /(Task state is )?(?:set|updated) from (\w+) to (\w+)/g;
+
+/**
+ * A task that ran was RUNNING: its image was being fetched, or its program ran. What failed from an earlier state never was.
+ * The job goes to RUNNING by itself, so its own changes count only where no failure of the task is told.
+ */
 function didStart(events: readonly StatusEvent[]): boolean {
-  return events.some(
-    ({ description, taskState }) =>
-      taskState === "RUNNING" ||
-      /(?:set|updated) from (?:RUNNING to \w+|\w+ to RUNNING)\b/.test(description ?? ""),
+  if (events.some(({ taskState }) => taskState === "RUNNING")) return true;
+  const changes = events.flatMap(({ description }) =>
+    [...(description ?? "").matchAll(CHANGE)].map(([, task, from, to]) => ({
+      isTask: task !== undefined,
+      from,
+      to,
+    })),
+  );
+  const isTold = changes.some(({ isTask, to }) => isTask && to === "FAILED");
+  return changes.some(
+    ({ isTask, from, to }) => (isTask || !isTold) && (from === "RUNNING" || to === "RUNNING"),
   );
 }

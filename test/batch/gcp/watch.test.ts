@@ -38,6 +38,8 @@ async function stateOf(batchJobId: string): Promise<BatchJobState | undefined> {
 describe("why a batch job failed", () => {
   const quota =
     "Job gets non-retryable information Batch Error: code - CODE_GCE_QUOTA_EXCEEDED, description - Quota 'CPUS' exceeded.";
+  const delayed =
+    "Quota checking process decides to delay scheduling for the job x due to inadequate quotas [Quota: CPUS, limit: 8].";
   const stockout =
     "Batch Error: code - CODE_GCE_ZONE_RESOURCE_POOL_EXHAUSTED, description - no VM could be made.";
   const invalid =
@@ -117,6 +119,12 @@ describe("why a batch job failed", () => {
       { words: quota },
       { reason: "QUOTA_EXCEEDED", exitCode: undefined, endedUnstarted: true },
     ],
+    [
+      "quota that it waited for in vain",
+      "queued",
+      { words: delayed },
+      { reason: "QUOTA_EXCEEDED", exitCode: undefined, endedUnstarted: true },
+    ],
     ["no capacity", "queued", { words: stockout }, { reason: "NO_CAPACITY", endedUnstarted: true }],
     [
       "a machine that does not exist",
@@ -137,6 +145,19 @@ describe("why a batch job failed", () => {
     if (failure.words !== undefined) expect(end?.message).toContain(failure.words.trim());
     if (when === "running") expect(end?.startedAtMs).toBeLessThanOrEqual(end?.endedAtMs ?? 0);
     else expect(end?.startedAtMs).toBeUndefined();
+  });
+
+  it("a machine reclaimed before the task ran on it is no start, though the job was RUNNING", async () => {
+    const slow = await openWorld({ cloud: { delays: { assignMs: 600_000 } } });
+    await slow.provider.start();
+    const request = requestFor(SLEEPS);
+    await slow.provider.create(request, trusted());
+    await eventually(slow.provider, request.batchJobId, runs);
+    slow.cloud.fail(request.batchJobId, { exitCode: 50001, words: " due to Spot Preemption" });
+    expect(
+      (await slow.provider.describe([request.batchJobId], never())).get(request.batchJobId),
+    ).toMatchObject({ phase: BatchPhase.Failed, reason: "SPOT_RECLAIMED", endedUnstarted: true });
+    await slow.close();
   });
 
   it("is asked of the task where the job does not tell, and is what it is where the task may not be read", async () => {

@@ -20,6 +20,8 @@ export interface Delays {
   /** From QUEUED to SCHEDULED, and from there to RUNNING. */
   readonly queueMs: number;
   readonly startMs: number;
+  /** From the job's RUNNING to its task's. Default 0. */
+  readonly assignMs?: number;
   /** From CANCELLATION_IN_PROGRESS to CANCELLED, and from DELETION_IN_PROGRESS to gone. */
   readonly stopMs: number;
   readonly deleteMs: number;
@@ -129,6 +131,11 @@ export function createCloudJob(options: CloudJobOptions): CloudJob {
   function run(): void {
     tell("RUNNING");
     tellTask("ASSIGNED");
+    if (!delays.assignMs) runTask();
+    else next = clock.timer(delays.assignMs, runTask);
+  }
+
+  function runTask(): void {
     tellTask("RUNNING");
     starts += 1;
     const limitMs = Number(asked.taskGroups?.[0]?.taskSpec?.maxRunDuration?.seconds ?? 0) * 1000;
