@@ -210,12 +210,26 @@ function isFinal(error: CallError): boolean {
   );
 }
 
+/**
+ * Whether it is the region that is refused, and no permission: Google's front door answers so where there is no such region,
+ * in the same words as where the project may not use it.
+ */
+export function isRegionDenied(error: CallError): boolean {
+  if (error.permission !== undefined) return false;
+  return (
+    ["LOCATION_POLICY_VIOLATED", "LOCATION_ACCESS_DENIED"].includes(error.reason ?? "") ||
+    /\bdenied on '?locations\//i.test(error.message) ||
+    isAboutLocation(error.message)
+  );
+}
+
 /** Whether it is the right to list that is missing; some answers do not say which right is. */
 function isListDenied(error: unknown): boolean {
   const permission = "batch.jobs.list";
   return (
     isStatus(error, "PERMISSION_DENIED") &&
     !isAboutProject(error) &&
+    !isRegionDenied(error) &&
     (error.permission ?? permission) === permission
   );
 }

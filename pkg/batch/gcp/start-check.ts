@@ -1,8 +1,8 @@
 import { type Clock, withTimeout } from "#pkg/clock/index.ts";
 import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
 import type { Connection } from "./connection.ts";
-import type { Reader } from "./describe.ts";
-import { CallError, CredentialsError } from "./faults.ts";
+import { isRegionDenied, type Reader } from "./describe.ts";
+import { CallError, CredentialsError, isAboutProject } from "./faults.ts";
 import { filterOfDeployment } from "./labels.ts";
 import type { Location } from "./names.ts";
 import { OPEN_STATES } from "./observe.ts";
@@ -61,11 +61,25 @@ function wordsFor(error: unknown, { projectId, region }: Location): { words: str
   }
   if (!(error instanceof CallError)) return { words: errorMessage(error), isConfig: false };
   const said = `GCP says: ${error.message}`;
+  const regionWords = `BATCH_REGION=${region} or BATCH_PROJECT_ID=${projectId} is not known to Batch: "gcloud batch locations list" names the regions that the project may use`;
   if (error.reason === "SERVICE_DISABLED" || /API has not been used|it is disabled/.test(error.message)) {
     return config(
       `the Batch API is not enabled: run "gcloud services enable batch.googleapis.com --project ${projectId}"; ${said}`,
     );
   }
+  if (error.reason === "BILLING_DISABLED" || /requires billing to be enabled/.test(error.message)) {
+    return config(
+      `billing is off for BATCH_PROJECT_ID=${projectId}: run "gcloud billing projects link ${projectId} --billing-account=<account>"; ${said}`,
+    );
+  }
+  if (error.reason === "CONSUMER_INVALID" || /denied on resource project/.test(error.message)) {
+    return config(
+      `BATCH_PROJECT_ID=${projectId} is no project, or one that these credentials may not see: "gcloud projects list" names them; ${said}`,
+    );
+  }
+  if (isRegionDenied(error)) return config(`${regionWords}; ${said}`);
+  if (isAboutProject(error))
+    return config(`BATCH_PROJECT_ID=${projectId} is refused as a whole (${error.reason}); ${said}`);
   switch (error.status) {
     case "PERMISSION_DENIED":
       return config(
@@ -75,9 +89,7 @@ function wordsFor(error: unknown, { projectId, region }: Location): { words: str
       return config(`the credentials were not accepted: log in anew, or check the key; ${said}`);
     case "NOT_FOUND":
     case "INVALID_ARGUMENT":
-      return config(
-        `BATCH_REGION=${region} or BATCH_PROJECT_ID=${projectId} is not known to Batch: "gcloud batch locations list" names the regions; ${said}`,
-      );
+      return config(`${regionWords}; ${said}`);
     case "UNIMPLEMENTED":
       return config(`BATCH_ENDPOINT is no endpoint of the Batch API; ${said}`);
     default:

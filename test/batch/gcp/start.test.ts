@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -42,6 +42,72 @@ describe("the check at the start", () => {
       ExitCode.Config,
     ],
     [
+      "the region is not one of Batch, by the words alone",
+      {
+        status: "PERMISSION_DENIED",
+        words: "Location us-central1 is not found or access is unauthorized.",
+      },
+      "BATCH_REGION=us-central1 or BATCH_PROJECT_ID=test-project is not known",
+      ExitCode.Config,
+    ],
+    [
+      "the region is not one of Batch, by other words",
+      {
+        status: "PERMISSION_DENIED",
+        words: "Permission denied on 'locations/us-central1' (or it may not exist).",
+      },
+      "BATCH_REGION=us-central1 or BATCH_PROJECT_ID=test-project is not known",
+      ExitCode.Config,
+    ],
+    [
+      "the region is not one of Batch, by the reason",
+      { status: "PERMISSION_DENIED", words: "denied", reason: "LOCATION_ACCESS_DENIED" },
+      "BATCH_REGION=us-central1 or BATCH_PROJECT_ID=test-project is not known",
+      ExitCode.Config,
+    ],
+    [
+      "the region is not there",
+      { status: "NOT_FOUND", words: "Location us-central1 is not found." },
+      "BATCH_REGION=us-central1 or BATCH_PROJECT_ID=test-project is not known",
+      ExitCode.Config,
+    ],
+    [
+      "a right in the region is missing",
+      {
+        status: "PERMISSION_DENIED",
+        words:
+          "Permission 'batch.jobs.get' denied on 'projects/p/locations/us-central1/jobs/j' (or it may not exist).",
+      },
+      "the permission batch.jobs.get is missing",
+      ExitCode.Config,
+    ],
+    [
+      "billing is off",
+      {
+        status: "PERMISSION_DENIED",
+        words: "This API method requires billing to be enabled.",
+        reason: "BILLING_DISABLED",
+      },
+      "gcloud billing projects link test-project",
+      ExitCode.Config,
+    ],
+    [
+      "there is no such project",
+      {
+        status: "PERMISSION_DENIED",
+        words: "Permission denied on resource project test-project.",
+        reason: "CONSUMER_INVALID",
+      },
+      "BATCH_PROJECT_ID=test-project is no project",
+      ExitCode.Config,
+    ],
+    [
+      "the project is suspended",
+      { status: "PERMISSION_DENIED", words: "no longer", reason: "CONSUMER_SUSPENDED" },
+      "BATCH_PROJECT_ID=test-project is refused as a whole (CONSUMER_SUSPENDED)",
+      ExitCode.Config,
+    ],
+    [
       "the credentials are not taken",
       { status: "UNAUTHENTICATED", words: "bad token" },
       "credentials were not accepted",
@@ -66,7 +132,10 @@ describe("the check at the start", () => {
     // What the cloud said is never kept from whoever must mend it.
     expect(error.message).toContain(refusal.words);
     expect(error.exitCode).toBe(exitCode);
-    expect(world.lines.join("")).toContain("Failed to create GCP Batch client");
+    const output = world.lines.join("");
+    expect(output).toContain("Failed to create GCP Batch client");
+    // That would be another trouble, and no reason not to start.
+    expect(output).not.toContain("batch.jobs.list is missing");
   });
 
   it("says when the region is not one of Batch", async () => {
@@ -97,25 +166,36 @@ describe("the check at the start", () => {
     await bare.close();
   });
 
-  it("of a worker without credentials says how to get them, and exits 78", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "jennah-gcp-"));
-    const worker = startNode("cmd/worker/main.ts", {
-      BATCH_PROVIDER: "gcp",
-      BATCH_PROJECT_ID: "test-project",
-      BATCH_REGION: "us-central1",
-      // Loopback, so that nothing is asked of anybody; https, so that credentials are needed.
-      BATCH_ENDPOINT: "https://127.0.0.1:9",
-      GOOGLE_APPLICATION_CREDENTIALS: join(folder, "no-such-key.json"),
-      DB_PROVIDER: "sqlite",
-      DB_PATH: join(folder, "jennah.db"),
-      WORKER_PORT: "0",
-      WORKER_HOST: "127.0.0.1",
-      LOG_FORMAT: "json",
-    });
-    await worker.line(
-      (line) => line.includes("Failed to create GCP Batch client") && line.includes("no credentials"),
-    );
-    expect((await worker.ended).code).toBe(ExitCode.Config);
-    await rm(folder, { recursive: true });
-  });
+  it.each<[string, (path: string) => Promise<unknown>, string]>([
+    ["is not there", () => Promise.resolve(), "does not exist"],
+    ["is a folder", (path) => mkdir(path), "does not exist, or it is not a file"],
+    ["is no JSON", (path) => writeFile(path, "{"), "in JSON at position 1"],
+    ["lacks a field", (path) => writeFile(path, '{"type":"service_account"}'), "a client_email field"],
+  ])(
+    "of a worker whose file of credentials %s says how to get them, and exits 78",
+    async (_, make, words) => {
+      const folder = await mkdtemp(join(tmpdir(), "jennah-gcp-"));
+      const path = join(folder, "key.json");
+      await make(path);
+      const worker = startNode("cmd/worker/main.ts", {
+        BATCH_PROVIDER: "gcp",
+        BATCH_PROJECT_ID: "test-project",
+        BATCH_REGION: "us-central1",
+        // Loopback, so that nothing is asked of anybody; https, so that credentials are needed.
+        BATCH_ENDPOINT: "https://127.0.0.1:9",
+        GOOGLE_APPLICATION_CREDENTIALS: path,
+        DB_PROVIDER: "sqlite",
+        DB_PATH: join(folder, "jennah.db"),
+        WORKER_PORT: "0",
+        WORKER_HOST: "127.0.0.1",
+        LOG_FORMAT: "json",
+      });
+      const told = await worker.line(
+        (line) => line.includes("Failed to create GCP Batch client") && line.includes("no credentials"),
+      );
+      expect(told).toContain(words);
+      expect((await worker.ended).code).toBe(ExitCode.Config);
+      await rm(folder, { recursive: true });
+    },
+  );
 });

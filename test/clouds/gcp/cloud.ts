@@ -78,7 +78,11 @@ export function createCloud(options: CloudOptions): Cloud {
   function checkParent(given: string | null | undefined): void {
     if (given === parent) return;
     const location = given?.split("/")[3] ?? "";
-    refuse("NOT_FOUND", `Location ${location} is not found or access is unauthorized.`);
+    // Google's front door does not tell a region that is not there from one that may not be used.
+    refuse("PERMISSION_DENIED", `Permission denied on 'locations/${location}' (or it may not exist).`, {
+      reason: "LOCATION_POLICY_VIOLATED",
+      metadata: { consumer: `projects/${options.projectId}`, location },
+    });
   }
 
   function idOf(name: string): string {
