@@ -32,7 +32,8 @@ export function createManualClock(startMs = 1_700_000_000_000): ManualClock {
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
   return {
-    nowMs: () => monotonic + wallOffset,
+    // Whole milliseconds, as the wall clock of every machine tells them.
+    nowMs: () => Math.floor(monotonic + wallOffset),
     monotonicMs: () => monotonic,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
