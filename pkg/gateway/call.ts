@@ -206,19 +206,24 @@ export function carryCall(plan: CallPlan, limits: CallLimits, onEnd: (end: CallE
       caller.reset(failure.resetCode ?? ResetCode.InternalError);
       return;
     }
-    const isBodyKept = Buffer.isBuffer(body) || body.isKept;
-    const isRepeatable = rpc?.isRepeatable ?? false;
-    const { wasRefused } = failure;
-    const facts = { wasRefused, isRepeatable, isBodyKept, hasReplyBegun: false, visits: visited.length };
-    if (mayRepeat(facts)) goOn(failure);
+    if (hasRepeat(failure.wasRefused)) goOn(failure);
     else answer(unavailable(wasTaken), failure.cause);
   }
 
+  function hasRepeat(wasRefused: boolean): boolean {
+    return mayRepeat({
+      wasRefused,
+      isRepeatable: rpc?.isRepeatable ?? false,
+      isBodyKept: Buffer.isBuffer(body) || body.isKept,
+      hasReplyBegun: status !== undefined,
+      visits: visited.length,
+    });
+  }
+
   function workerLost(): void {
-    const isRepeatable = (rpc?.isRepeatable ?? false) && (Buffer.isBuffer(body) || body.isKept);
     const hasOther = plan.workers.some((each) => each.isReady && !visited.includes(each));
     // Whoever cannot go elsewhere waits on: the worker may yet wake and answer.
-    if (isOver || status !== undefined || !isRepeatable || !hasOther) return;
+    if (isOver || !hasOther || !hasRepeat(false)) return;
     visit?.cancel(ResetCode.Cancel);
     failed({ wasRefused: false, resetCode: undefined, cause: new Error("the worker turned unready") });
   }

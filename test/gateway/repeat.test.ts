@@ -7,7 +7,9 @@ import { createConnectTransport, createGrpcTransport, Http2SessionManager } from
 import { afterEach, describe, expect, it } from "vitest";
 import { createRpcTable } from "#pkg/gateway/index.ts";
 import { isJobId } from "#pkg/job/index.ts";
+import { createRing } from "#pkg/ring/index.ts";
 import { errorDetails } from "#pkg/rpc/index.ts";
+import { PATIENCE_MS } from "#test/support/node-process.ts";
 import { probeRoutes } from "./probe-routes.ts";
 import {
   type Handlers,
@@ -314,6 +316,39 @@ describe("readiness", () => {
     await until(() => readyLines().length === 2);
     await client.unary({ text: "x" });
     expect(own.seen).toHaveLength(11);
+  });
+
+  it("a repeat whose worker turns unready waits for it, also where a third worker is ready", async () => {
+    const [first, second, third] = createRing(NAMES).workersOf("t");
+    const release = Promise.withResolvers<void>();
+    let waiting = 0;
+    const breaks: Handlers = {
+      http1: (request) => request.resume().on("end", () => request.socket.destroy()),
+      stream: (stream) => stream.resume().on("end", () => stream.session?.destroy()),
+    };
+    const waits: Handlers = {
+      routes: (router) =>
+        router.service(ProbeService, {
+          async fetch({ text }) {
+            waiting++;
+            await release.promise;
+            return { text };
+          },
+        }),
+    };
+    const broken = await startUpstream(first ?? "", breaks);
+    const slow = await startUpstream(second ?? "", waits);
+    const idle = await startUpstream(third ?? "", { routes: probeRoutes });
+    const under = await startGateway([broken, slow, idle], { unaryTimeoutMs: PATIENCE_MS });
+    const answers = Promise.all(
+      [connectClient, grpcClient].map((client) => failureOf(client(under.url, "t").fetch({ text: "late" }))),
+    );
+    await until(() => waiting === 2);
+    slow.readyStatus = 503;
+    await under.logged((line) => line.msg === "worker is not ready" && line.worker === second);
+    release.resolve();
+    expect(await answers).toEqual(["answered", "answered"]);
+    expect(idle.seen).toEqual([]);
   });
 
   it("three failed probes make a worker unready, two do not", async () => {
