@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { PROFILES } from "#pkg/job/index.ts";
-import { GPU_TYPES, gpuCounts, smallestFor } from "./machine-types.ts";
+import { GPU_TYPES, gpuCounts, machinesWith, ownGpusOf, sizeOf, smallestFor } from "./machine-types.ts";
 
 const CPU = { gpuCount: 0, gpuType: "" };
 
@@ -45,4 +45,54 @@ test("every count of every GPU has a machine", () => {
       expect(smallestFor({ cpuMillis: 1, memoryMib: 1, gpuCount, gpuType })).toBeDefined();
     }
   }
+});
+
+// "GPU machine types" of Compute Engine: 48 vCPUs, 24, …; predefined N1 types go 1, 2, 4, 8, 16, 32, 64, 96.
+test.each([
+  ["nvidia-tesla-t4", 1, 32],
+  ["nvidia-tesla-t4", 2, 32],
+  ["nvidia-tesla-t4", 4, 96],
+  ["nvidia-tesla-p4", 1, 16],
+  ["nvidia-tesla-p4", 2, 32],
+  ["nvidia-tesla-p4", 4, 96],
+  ["nvidia-tesla-p100", 1, 16],
+  ["nvidia-tesla-p100", 2, 32],
+  ["nvidia-tesla-p100", 4, 96],
+  ["nvidia-tesla-v100", 1, 8],
+  ["nvidia-tesla-v100", 2, 16],
+  ["nvidia-tesla-v100", 4, 32],
+  ["nvidia-tesla-v100", 8, 96],
+])("a machine that %s is attached to %i times has at most %i vCPUs", (gpuType, gpuCount, cpus) => {
+  const need = { memoryMib: 1, gpuCount, gpuType };
+  expect(smallestFor({ ...need, cpuMillis: cpus * 1000 })).toBe(`n1-standard-${cpus}`);
+  expect(smallestFor({ ...need, cpuMillis: cpus * 1000 + 1 })).toBeUndefined();
+});
+
+test("each machine type of a kind of GPU that is not attached comes with as many", () => {
+  for (const gpuType of GPU_TYPES) {
+    for (const count of gpuCounts(gpuType)) {
+      for (const { name } of machinesWith(gpuType, count)) {
+        expect(ownGpusOf(name)).toEqual(name.startsWith("n1-") ? undefined : { type: gpuType, count });
+      }
+    }
+  }
+});
+
+test.each([
+  ["a3-megagpu-8g", { type: undefined, count: 8 }],
+  ["a3-ultragpu-8g-nolssd", { type: undefined, count: 8 }],
+  ["g4-standard-96", { type: undefined, count: undefined }],
+  ["e2-standard-4", undefined],
+])("%s comes with %j", (name, gpus) => {
+  expect(ownGpusOf(name)).toEqual(gpus);
+});
+
+test.each([
+  ["n1-standard-1", 1000, 3840],
+  ["n1-highcpu-4", 4000, 3686],
+  ["n2-standard-2", 2000, 8192],
+  ["e2-small", 2000, 2048],
+  ["g2-standard-8", 8000, 32_768],
+])("%s has %i mCPU and %i MiB", (name, cpuMillis, memoryMib) => {
+  expect(sizeOf(name)).toEqual({ name, cpuMillis, memoryMib });
 });

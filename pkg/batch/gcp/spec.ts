@@ -1,9 +1,10 @@
 import type { CreateRequest } from "#pkg/batch/index.ts";
-import { resourcesOf } from "#pkg/job/index.ts";
+import type { Resources } from "#pkg/job/index.ts";
 import type { BatchJob } from "./connection.ts";
 import type { CloudEnvironment } from "./env.ts";
 import { labelsOf } from "./labels.ts";
-import { DEFAULT_GPU, smallestFor } from "./machine-types.ts";
+import { DEFAULT_GPU, type OwnGpus, ownGpusOf, smallestFor } from "./machine-types.ts";
+import { needOf } from "./need.ts";
 
 /** What of a batch job is the deployment's, not the request's. */
 export interface Surroundings {
@@ -19,7 +20,7 @@ export function toBatchJob(
   { region, serviceAccount }: Surroundings,
 ): BatchJob {
   const { spec } = request;
-  const { cpuMillis, memoryMib, maxRunDurationSeconds } = resourcesOf(spec);
+  const { cpuMillis, memoryMib, maxRunDurationSeconds } = needOf(spec);
   const email = spec.serviceAccount || serviceAccount;
   return {
     priority: spec.priority,
@@ -57,16 +58,25 @@ export function toBatchJob(
 }
 
 function instanceOf({ spec }: CreateRequest) {
-  const need = resourcesOf(spec);
+  const need = needOf(spec);
   const machineType = spec.machineType || smallestFor(need);
-  const gpu = { type: need.gpuType || DEFAULT_GPU, count: need.gpuCount };
+  const own = machineType === undefined ? undefined : ownGpusOf(machineType);
+  const accelerators = acceleratorsOf(need, own);
   return {
-    installGpuDrivers: need.gpuCount > 0,
+    // Also where nobody asked for GPUs: a machine that comes with them is of no use without.
+    installGpuDrivers: need.gpuCount > 0 || own !== undefined,
     policy: {
       ...(machineType !== undefined && { machineType }),
       provisioningModel: spec.useSpotVms ? ("SPOT" as const) : ("STANDARD" as const),
       ...(spec.bootDiskSizeGb > 0 && { bootDisk: { sizeGb: spec.bootDiskSizeGb } }),
-      ...(need.gpuCount > 0 && { accelerators: [gpu] }),
+      ...(accelerators.length > 0 && { accelerators }),
     },
   };
+}
+
+/** GPUs to be attached. A machine that comes with its own has them by its name alone; what it has is checked, here or there. */
+function acceleratorsOf({ gpuCount: count, gpuType }: Resources, own: OwnGpus | undefined) {
+  if (count === 0) return [];
+  if (own === undefined) return [{ type: gpuType || DEFAULT_GPU, count }];
+  return own.type === undefined && gpuType !== "" ? [{ type: gpuType, count }] : [];
 }

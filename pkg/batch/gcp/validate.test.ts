@@ -84,6 +84,80 @@ test.each<[string, Partial<JobSpec>, string[]]>([
     ["resource_override.cpu_millis"],
   ],
   [
+    "a GPU with more CPU than it goes with on N1",
+    { resourceOverride: { gpuCount: 1, gpuType: "nvidia-tesla-v100", cpuMillis: 12_000 } },
+    ["resource_override.cpu_millis"],
+  ],
+  [
+    "a GPU with more memory than it goes with on N1",
+    { resourceOverride: { gpuCount: 1, gpuType: "nvidia-tesla-p100", memoryMib: 120_000 } },
+    ["resource_override.memory_mib"],
+  ],
+  [
+    "a GPU on an N1 that is too large for it",
+    { machineType: "n1-standard-64", resourceOverride: { gpuCount: 1 } },
+    ["machine_type"],
+  ],
+  ["four of them on the same", { machineType: "n1-standard-64", resourceOverride: { gpuCount: 4 } }, []],
+  [
+    "a GPU on an N1 type that is not known here",
+    { machineType: "n1-custom-12-79872", resourceOverride: { gpuCount: 1 } },
+    [],
+  ],
+  [
+    "a GPU in a count that N1 does not take",
+    { machineType: "n1-standard-8", resourceOverride: { gpuCount: 3 } },
+    ["resource_override.gpu_count"],
+  ],
+  [
+    "a GPU on N1 that comes with machines of its own",
+    { machineType: "n1-standard-8", resourceOverride: { gpuCount: 1, gpuType: "nvidia-l4" } },
+    ["resource_override.gpu_type"],
+  ],
+  [
+    "a GPU on N1 that is not known here",
+    { machineType: "n1-standard-8", resourceOverride: { gpuCount: 1, gpuType: "nvidia-tesla-t4-vws" } },
+    [],
+  ],
+  ["GPUs that come with it", { machineType: "g2-standard-24", resourceOverride: { gpuCount: 2 } }, []],
+  [
+    "more GPUs than come with it",
+    { machineType: "g2-standard-8", resourceOverride: { gpuCount: 2 } },
+    ["resource_override.gpu_count"],
+  ],
+  [
+    "more GPUs than the name of a type says that is not known here",
+    { machineType: "a4-highgpu-8g", resourceOverride: { gpuCount: 1 } },
+    ["resource_override.gpu_count"],
+  ],
+  [
+    "another GPU than comes with it",
+    { machineType: "a2-highgpu-1g", resourceOverride: { gpuCount: 1, gpuType: "nvidia-tesla-t4" } },
+    ["resource_override.gpu_type"],
+  ],
+  ["a small machine alone", { machineType: "e2-small", resourceProfile: "medium" }, []],
+  [
+    "a profile that its machine does not hold",
+    { machineType: "n1-standard-1", resourceProfile: "xlarge" },
+    ["resource_profile"],
+  ],
+  [
+    "more CPU than its machine has",
+    { machineType: "g2-standard-8", resourceOverride: { cpuMillis: 8001 } },
+    ["resource_override.cpu_millis"],
+  ],
+  [
+    "more memory than its machine has",
+    { machineType: "e2-small", resourceOverride: { memoryMib: 4096 } },
+    ["resource_override.memory_mib"],
+  ],
+  ["all of its machine", { machineType: "n1-standard-8", resourceOverride: { cpuMillis: 8000 } }, []],
+  [
+    "anything of a machine that is not known here",
+    { machineType: "c4-standard-2", resourceProfile: "xlarge" },
+    [],
+  ],
+  [
     "labels in upper case and with dots",
     { labels: { Team: "x", "a.b": "x", c: "X", d: "1.0" } },
     ["labels", "labels", "labels", "labels"],

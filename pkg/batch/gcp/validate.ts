@@ -1,7 +1,7 @@
 import type { FieldViolation } from "#pkg/errors/index.ts";
 import { type JobSpec, resourcesOf } from "#pkg/job/index.ts";
 import { LABEL_PREFIX } from "./labels.ts";
-import { DEFAULT_GPU, GPU_TYPES, gpuCounts, type Need, smallestFor } from "./machine-types.ts";
+import { machineFault } from "./validate-machine.ts";
 
 /** The longest that Batch lets a job run: 14 days. */
 const MAX_RUN_SECONDS = 1_209_600;
@@ -11,13 +11,9 @@ const BOOT_DISK_GB = { min: 10, max: 65_536 };
 const MAX_LABELS = 60;
 const LABEL_KEY = /^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u;
 const LABEL_VALUE = /^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u;
-const MACHINE_TYPE = /^[a-z][a-z0-9-]{0,62}$/;
-const GPU_TYPE = /^[a-z][a-z0-9-]{0,62}$/;
 const SERVICE_ACCOUNT = /^[A-Za-z0-9.:_-]+@[A-Za-z0-9.-]+$/;
 /** Variables that Batch sets itself. */
 const BATCH_OWN = /^BATCH_(TASK_INDEX|TASK_COUNT|TASK_RETRY_ATTEMPT|HOSTS_FILE|JOB_ID|JOB_UID)$/;
-/** Families of machine types that GPUs are attached to, or come with. */
-const WITH_GPUS = /^(n1|g2|g4|a2|a3|a4x?)-/;
 
 type Refuse = (field: string, description: string) => void;
 
@@ -46,53 +42,6 @@ export function validateSpec(spec: JobSpec): readonly FieldViolation[] {
   if (machine !== undefined) faults.push(machine);
   checkLabels(spec.labels, refuse);
   return faults;
-}
-
-/** A machine that Google has, whether named or to be chosen. */
-function machineFault(spec: JobSpec): FieldViolation | undefined {
-  const { machineType } = spec;
-  const need = resourcesOf(spec);
-  const gpuType = need.gpuType || DEFAULT_GPU;
-  if (machineType !== "" && !MACHINE_TYPE.test(machineType)) {
-    return {
-      field: "machine_type",
-      description: "must be the name of a machine type, such as e2-standard-4",
-    };
-  }
-  if (need.gpuCount === 0) {
-    return machineType === "" ? fitFault(need, "no general-purpose machine type") : undefined;
-  }
-  const gpuFault = (field: "gpu_type" | "gpu_count", description: string): FieldViolation => ({
-    field: `resource_override.${field}`,
-    description,
-  });
-  if (!GPU_TYPE.test(gpuType))
-    return gpuFault("gpu_type", "must be the name of a GPU, such as nvidia-tesla-t4");
-  if (machineType !== "") {
-    if (WITH_GPUS.test(machineType)) return undefined;
-    return gpuFault("gpu_count", `GPUs cannot be attached to ${machineType}; n1 types take them`);
-  }
-  const counts = gpuCounts(gpuType);
-  if (counts.length === 0) {
-    return gpuFault(
-      "gpu_type",
-      `must be one of ${GPU_TYPES.join(", ")}, or machine_type must say where it is`,
-    );
-  }
-  if (!counts.includes(need.gpuCount)) {
-    return gpuFault("gpu_count", `${gpuType} comes in ${counts.join(", ")}`);
-  }
-  return fitFault(need, `no machine type with ${need.gpuCount} of ${gpuType}`);
-}
-
-/** Where the machine type is to be chosen, there must be one. */
-function fitFault(need: Need, none: string): FieldViolation | undefined {
-  if (smallestFor(need) !== undefined) return undefined;
-  const isCpu = smallestFor({ ...need, cpuMillis: 0 }) !== undefined;
-  return {
-    field: isCpu ? "resource_override.cpu_millis" : "resource_override.memory_mib",
-    description: `${none} has ${need.cpuMillis} mCPU and ${need.memoryMib} MiB; name one in machine_type`,
-  };
 }
 
 function checkLabels(labels: JobSpec["labels"], refuse: Refuse): void {
