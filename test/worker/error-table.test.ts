@@ -215,13 +215,7 @@ describe("every row of the error table, over JSON", () => {
 
   it("anything unforeseen is one opaque sentence with the request id, and the cause stands in the log alone", async () => {
     await using broken = await startHarness();
-    const { job_id } = (await broken.post("SubmitJob", { ...OK, env_vars: { A: "x" } })).body;
-    const [job] = await broken.store.getJobs([{ tenantId: "test-tenant", jobId: job_id }]);
-    await broken.finish({ tenantId: "test-tenant", jobId: job_id }, "FAILED");
-    if (job?.sealedEnv === undefined) throw new Error("nothing was sealed");
-    // The key that sealed it is gone: the row is of a tenant whose values do not open here.
-    const theirs = { ...job, tenantId: "other", status: "FAILED" as const, sealingKeyId: "0000000000000000" };
-    await broken.store.insertJobs([theirs]);
+    const job_id = await insertUnopenable(broken);
     const answer = await broken.post(
       "RetryJob",
       { job_id },
@@ -262,10 +256,28 @@ describe("every row of the error table, over gRPC", () => {
     }
   });
 
+  it("another tenant's job answers exactly like one that never existed", async () => {
+    const client = clientOf(harness.grpc);
+    const { jobId } = await client.submitJob({ imageUri: "a", entrypoint: "b" }, { headers: TENANT });
+    const headers = { "X-Tenant-Id": "other", "X-Request-Id": "same" };
+    for (const call of [client.getJob, client.cancelJob, client.deleteJob, client.retryJob]) {
+      const theirs = await failureOf(call({ jobId }, { headers }));
+      const none = await failureOf(call({ jobId: UNKNOWN_ID }, { headers }));
+      expect(theirs.code).toBe(Code.NotFound);
+      expect(wordsOf(theirs)).toEqual(wordsOf(none));
+    }
+    const { job } = await client.getJob({ jobId }, { headers: TENANT });
+    expect(job?.cancelRequestedAt).toBeUndefined();
+  });
+
   it("the state forbids it", async () => {
     const client = clientOf(harness.grpc);
     const { jobId } = await client.submitJob({ imageUri: "a", entrypoint: "b" }, { headers: TENANT });
-    expect((await failureOf(client.deleteJob({ jobId }, { headers: TENANT }))).code).toBe(
+    for (const call of [client.deleteJob, client.retryJob]) {
+      expect((await failureOf(call({ jobId }, { headers: TENANT }))).code).toBe(Code.FailedPrecondition);
+    }
+    await harness.finish({ tenantId: "test-tenant", jobId }, "FAILED");
+    expect((await failureOf(client.cancelJob({ jobId }, { headers: TENANT }))).code).toBe(
       Code.FailedPrecondition,
     );
   });
@@ -317,6 +329,18 @@ describe("every row of the error table, over gRPC", () => {
     expect(error.metadata.get("retry-after")).toBe("1");
     expect(detailsOfError(error).has("google.rpc.RetryInfo")).toBe(true);
   });
+
+  it("anything unforeseen is one opaque sentence with the request id, and the cause stands in the log alone", async () => {
+    await using broken = await startHarness();
+    const jobId = await insertUnopenable(broken);
+    const headers = { "X-Tenant-Id": "other", "X-Request-Id": "req-78" };
+    const error = await failureOf(clientOf(broken.grpc).retryJob({ jobId }, { headers }));
+    expect(error.code).toBe(Code.Internal);
+    expect(error.rawMessage).toBe("internal error; the log tells more under the request id req-78");
+    expect(detailsOfError(error).size).toBe(0);
+    expect([...error.metadata].join()).not.toContain("0000000000000000");
+    expect(broken.logs.filter((line) => line.includes("req-78")).join()).toContain("0000000000000000");
+  });
 });
 
 describe("a refused call", () => {
@@ -361,6 +385,17 @@ function envOf(count: number): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`V${index}`, ""]));
 }
 
+/** A failed job of the tenant `other` whose values no key opens, so that a retry of it fails as nobody foresaw; its id. */
+async function insertUnopenable({ post, store, finish }: Harness): Promise<string> {
+  const jobId: string = (await post("SubmitJob", { ...OK, env_vars: { A: "x" } })).body.job_id;
+  const ref = { tenantId: "test-tenant", jobId };
+  const [job] = await store.getJobs([ref]);
+  await finish(ref, "FAILED");
+  if (job?.sealedEnv === undefined) throw new Error("nothing was sealed");
+  await store.insertJobs([{ ...job, tenantId: "other", status: "FAILED", sealingKeyId: "0000000000000000" }]);
+  return jobId;
+}
+
 function untilAborted<T>(job: T, signal: AbortSignal): Promise<T> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve(job);
@@ -394,6 +429,12 @@ function expectDetails(details: Details, field: string | undefined, reason: stri
   if (reason !== undefined) {
     expect(details.get("google.rpc.ErrorInfo")).toMatchObject({ reason, domain: "jennah" });
   }
+}
+
+/** Everything that the caller of a failed call is told, but for when. */
+function wordsOf({ code, rawMessage, metadata, details }: ConnectError): object {
+  const headers = [...metadata].filter(([name]) => name !== "date");
+  return { code, rawMessage, headers, details };
 }
 
 async function failureOf(call: Promise<unknown>): Promise<ConnectError> {
