@@ -34,7 +34,7 @@ export interface Upstream {
 
 export type Handlers = {
   http1?(request: IncomingMessage, response: ServerResponse): void;
-  stream?(stream: ServerHttp2Stream, headers: Record<string, unknown>): void;
+  stream?(stream: ServerHttp2Stream, headers: Record<string, unknown>, rawHeaders: string[]): void;
   routes?(router: ConnectRouter): void;
   limits?: Parameters<typeof createPort>[0]["limits"];
 };
@@ -67,9 +67,9 @@ export async function startUpstream(name: string, given: Handlers): Promise<Upst
             },
           }
         : {
-            streams(stream, headers) {
+            streams(stream, headers, rawHeaders) {
               note(headers[":path"] ?? "", headers);
-              given.stream?.(stream, headers);
+              given.stream?.(stream, headers, rawHeaders);
             },
           },
     },
