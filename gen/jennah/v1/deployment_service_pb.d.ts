@@ -78,7 +78,9 @@ export declare type SubmitJobRequest = Message<"jennah.v1.SubmitJobRequest"> & {
 
   /**
    * The machine type, in the provider's own words (for example `e2-standard-4`). Empty: the provider chooses one that
-   * the resources fit. At most 255 characters, no white space.
+   * the resources fit. On a type that the provider knows to have less than `medium`, the job gets what it has where
+   * the profile is unset or `medium`; anything else that it does not hold is refused. At most 255 characters, no white
+   * space.
    *
    * @generated from field: string machine_type = 8;
    */

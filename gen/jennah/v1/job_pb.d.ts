@@ -409,8 +409,8 @@ export declare type ResourceOverride = Message<"jennah.v1.ResourceOverride"> & {
   gpuCount?: number | undefined;
 
   /**
-   * The kind of GPU, in the provider's own words (for example `nvidia-tesla-t4`). Empty: the provider's choice. At
-   * most 255 characters, no white space; needs a `gpu_count`.
+   * The kind of GPU, in the provider's own words (for example `nvidia-tesla-t4`). Empty: the provider's choice, or what
+   * the `machine_type` comes with. At most 255 characters, no white space; needs a `gpu_count`.
    *
    * @generated from field: string gpu_type = 5;
    */
