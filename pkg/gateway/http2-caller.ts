@@ -62,8 +62,8 @@ export function createHttp2Caller(
     onGone: unheard,
   };
   stream.on("drain", () => caller.onDrain());
+  // Node asks no stream that is closed.
   stream.on("wantTrailers", () => {
-    if (!isOpen()) return;
     // A reply without any still ends so: closing the stream instead can lose its last bytes.
     stream.sendTrailers(joinDuplicates(trailersToSend));
     void declineRest();

@@ -477,35 +477,6 @@ describe("ends", () => {
     expect(await untilClosed(twice)).toContain("400 ");
   });
 
-  it("a reply to a caller that has reset its stream ends nothing else", async () => {
-    const replies: (() => void)[] = [];
-    const { under } = await pair({
-      http1: (request, response) => {
-        request.resume();
-        replies.push(() => response.end("late"));
-      },
-      stream: (stream) => {
-        stream.resume();
-        replies.push(() => {
-          if (!stream.destroyed) stream.respond({ ":status": 200 });
-        });
-      },
-    });
-    const session = http2Session(under.url);
-    for (const type of ["application/grpc", "application/json"]) {
-      for (let round = 0; round < 20; round++) {
-        const stream = session.request({ ...GRPC, "content-type": type, ":path": "/a" });
-        stream.on("error", () => undefined);
-        stream.end();
-        await until(() => replies.length === 1);
-        stream.close(8);
-        replies.pop()?.();
-        await closeOf(stream);
-      }
-    }
-    expect((await fetch(`${under.url}/health`)).status).toBe(200);
-  });
-
   it("the gateway's time for unary calls ends in deadline_exceeded; a stream has none", async () => {
     const { under } = await pair(
       {
