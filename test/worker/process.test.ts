@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -110,6 +111,18 @@ describe("a worker process", () => {
       expect(child.lines).toEqual([
         expect.stringContaining('"LOCAL_WORKDIR: workdir cannot be used: EACCES'),
       ]);
+    },
+  );
+
+  const hasProc = existsSync("/proc/self");
+  it.skipIf(!hasProc)(
+    `whose DB_PATH lies where no folder can be made says so, and exits 78${hasProc ? "" : " (not run: no /proc here)"}`,
+    async () => {
+      const child = start({ ...LOCAL, DB_PATH: "/proc/jennah/jennah.db" });
+      expect((await child.ended).code).toBe(78);
+      expect(child.lines.join()).toContain(
+        "cannot open the database /proc/jennah/jennah.db (DB_PATH): ENOENT",
+      );
     },
   );
 

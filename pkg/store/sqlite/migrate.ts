@@ -1,9 +1,9 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { ExitCode, StartupError } from "#pkg/errors/index.ts";
 import { type Database, MEMORY, openDatabase, sql } from "./database.ts";
 import { BUSY_WORDS, isBusy, startupFaultOf, unavailable } from "./faults.ts";
 import { withFileLock } from "./file-lock.ts";
+import { makeFolder } from "./make-folder.ts";
 import { readMigrations } from "./migrations.ts";
 import { untilFree } from "./pause.ts";
 
@@ -24,7 +24,7 @@ const SET_VERSION = sql`UPDATE meta SET schema_version = :version`;
 export function openMigrated(path: string, deploymentId: string): Database {
   try {
     if (path === MEMORY) return prepare(path, deploymentId);
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const database = withFileLock(`${path}.lock`, () => untilFree(() => tryPrepare(path, deploymentId)));
     if (database === undefined) throw unavailable(BUSY_WORDS);
     return database;
