@@ -133,7 +133,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         // One that is none is not repeated in the log: it may be anything.
         tenant_id: fault === undefined ? tenantId : undefined,
         request_id: requestId,
-        worker: end.worker,
+        worker_id: end.worker,
         rpc: rpc?.name,
         protocol,
         status: end.status,

@@ -58,7 +58,7 @@ function probeLoop(worker: Worker, options: ProberOptions): { service: Service; 
     failures = 0;
     if (worker.isReady) return;
     worker.setReady(true);
-    log.info({ worker: worker.name }, "worker is ready");
+    log.info({ worker_id: worker.name }, "worker is ready");
     options.onChange?.(worker);
   }
 
@@ -66,7 +66,7 @@ function probeLoop(worker: Worker, options: ProberOptions): { service: Service; 
     failures++;
     // Told once, also of a worker that never was ready: what its front door answers is nowhere else to be seen.
     if (failures !== FAILURES_TO_UNREADY) return;
-    log.warn({ worker: worker.name, err: error, calls: worker.guests.size }, "worker is not ready");
+    log.warn({ worker_id: worker.name, err: error, calls: worker.guests.size }, "worker is not ready");
     if (!worker.isReady) return;
     worker.setReady(false);
     options.onChange?.(worker);
@@ -78,7 +78,7 @@ function probeLoop(worker: Worker, options: ProberOptions): { service: Service; 
     // A probe that took its whole time is followed by the next at once.
     intervalMs: () => beganMs + intervalMs - clock.monotonicMs(),
     step,
-    onError: (error) => log.error({ worker: worker.name, err: error }, "probe failed"),
+    onError: (error) => log.error({ worker_id: worker.name, err: error }, "probe failed"),
   });
   return { service, firstProbe: first.promise };
 }

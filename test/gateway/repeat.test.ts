@@ -196,7 +196,11 @@ describe("a call whose worker fails it", () => {
     }
     expect(visits()).toEqual([2, 0, 0]);
     const ends = under.lines.filter((line) => line.msg === "call failed");
-    expect(ends.map((line) => line.visits)).toEqual([2, 2]);
+    const [, second] = createRing(NAMES).workersOf(tenant);
+    expect(ends.map((line) => [line.visits, line.worker_id])).toEqual([
+      [2, second],
+      [2, second],
+    ]);
   });
 
   it("did nothing when all its visits were refused", async () => {
@@ -307,12 +311,12 @@ describe("readiness", () => {
     expect(workers.map(({ seen }) => seen.length)).toEqual([0, 10, 0]);
     const own = workers[1] as Upstream;
     own.readyStatus = 503;
-    await under.logged((line) => line.msg === "worker is not ready" && line.worker === "worker-2");
+    await under.logged((line) => line.msg === "worker is not ready" && line.worker_id === "worker-2");
     await client.unary({ text: "x" });
     expect(own.seen).toHaveLength(10);
     own.readyStatus = 200;
     const readyLines = () =>
-      under.lines.filter((l) => l.msg === "worker is ready" && l.worker === "worker-2");
+      under.lines.filter((l) => l.msg === "worker is ready" && l.worker_id === "worker-2");
     await until(() => readyLines().length === 2);
     await client.unary({ text: "x" });
     expect(own.seen).toHaveLength(11);
@@ -345,7 +349,7 @@ describe("readiness", () => {
     );
     await until(() => waiting === 2);
     slow.readyStatus = 503;
-    await under.logged((line) => line.msg === "worker is not ready" && line.worker === second);
+    await under.logged((line) => line.msg === "worker is not ready" && line.worker_id === second);
     release.resolve();
     expect(await answers).toEqual(["answered", "answered"]);
     expect(idle.seen).toEqual([]);

@@ -102,7 +102,7 @@ export async function startGateway(
 ): Promise<GatewayUnderTest> {
   const under = await startGatewayAtOnce(workers, overrides);
   for (const { name } of workers) {
-    await under.logged(({ msg, worker }) => msg === "worker is ready" && worker === name);
+    await under.logged(({ msg, worker_id }) => msg === "worker is ready" && worker_id === name);
   }
   return under;
 }
