@@ -109,7 +109,8 @@ export const RetryJobResponseSchema = /*@__PURE__*/
  *   another's jobs: an id of another tenant's job answers exactly like an id that never existed.
  * - `Idempotency-Key` (`SubmitJob` and `RetryJob`): 1 to 128 printable ASCII characters; see `SubmitJob`.
  * - `X-Request-Id`: 1 to 128 printable ASCII characters, taken up into every log line of the call. Missing or
- *   malformed, it is made anew. The response always carries it.
+ *   malformed, it is made anew. Every answer to a call carries it; what is refused as HTTP, before it is a call, does not
+ *   (a malformed or unwelcome `Host`, headers too large).
  * - `traceparent` passes through.
  *
  * Headers that begin with `X-Jennah-` belong to the gateway and its workers. The gateway strips those that it is sent.
