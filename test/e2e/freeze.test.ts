@@ -9,7 +9,7 @@ let cluster: Cluster;
 afterEach(() => cluster.stop());
 
 /** Longer than a term lives without a renewal. */
-const OUTAGE_MS = TTL_MS + 1_000;
+const OUTAGE_MS = TTL_MS + 2_000;
 const isTerminal = ({ status }: JobJson) => ["COMPLETED", "FAILED", "CANCELLED"].includes(status);
 const workerRow = async (id: string) =>
   (await cluster.store.readWorkers()).find(({ workerId }) => workerId === id);
