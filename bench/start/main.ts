@@ -2,7 +2,7 @@ import { call, median, startEmbedded } from "#bench/support/embedded.ts";
 
 const RUNS = 5;
 
-/** From the start of the process to the answer that says COMPLETED, asked for every 20 ms. */
+/** From the start of `npm start` to the answer that says COMPLETED, asked for every 20 ms. */
 async function run(): Promise<void> {
   const ready: number[] = [];
   const completed: number[] = [];

@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePorts } from "#test/support/ports.ts";
 
-/** The embedded cluster as `npm start` runs it, on ports and in a folder of its own. */
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** An embedded cluster that `npm start` runs, on ports and in a folder of its own. */
 export interface Embedded {
   readonly url: string;
-  /** When its process was started; `performance.now()`. */
+  /** When `npm start` was run; `performance.now()`. */
   readonly startedMs: number;
   /** Its processes by name: jennah, worker-1, …, gateway. */
   pids(): Promise<ReadonlyMap<string, number>>;
@@ -21,16 +23,19 @@ export async function startEmbedded(): Promise<Embedded> {
   const folder = await mkdtemp(join(tmpdir(), "jennah-bench-"));
   const [gateway, workers] = await freePorts(4);
   const startedMs = performance.now();
-  const main = fileURLToPath(new URL("../../cmd/jennah/main.ts", import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [main], {
-    cwd: folder,
+  const child: ChildProcess = spawn("npm", ["start"], {
+    cwd: ROOT,
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       GATEWAY_PORT: String(gateway),
       WORKER_PORT: String(workers),
+      DB_PATH: join(folder, "jennah.db"),
+      LOCAL_WORKDIR: join(folder, "local"),
       LOG_FORMAT: "json",
       LOG_LEVEL: "warn",
+      // Else npm may ask the registry for a newer npm.
+      npm_config_update_notifier: "false",
     },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -46,10 +51,10 @@ export async function startEmbedded(): Promise<Embedded> {
     url: `http://127.0.0.1:${gateway}`,
     startedMs,
     async pids() {
-      const found = new Map<string, number>([["jennah", child.pid ?? 0]]);
-      for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number)) {
-        const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-        if (!status.includes(`\nPPid:\t${child.pid}\n`)) continue;
+      // npm's one child, by its script's `exec`.
+      const [jennah = 0] = await childrenOf(child.pid ?? 0);
+      const found = new Map<string, number>([["jennah", jennah]]);
+      for (const pid of await childrenOf(jennah)) {
         const environment = await readFile(`/proc/${pid}/environ`, "utf8");
         found.set(/\0WORKER_ID=([^\0]+)/.exec(`\0${environment}`)?.[1] ?? "gateway", pid);
       }
@@ -61,6 +66,14 @@ export async function startEmbedded(): Promise<Embedded> {
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+async function childrenOf(parent: number): Promise<number[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  const statuses = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/status`, "utf8").catch(() => "")),
+  );
+  return pids.filter((_, index) => statuses[index]?.includes(`\nPPid:\t${parent}\n`));
 }
 
 /** One call with JSON. */
