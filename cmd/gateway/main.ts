@@ -21,7 +21,7 @@ function defaultFormat(): LogFormat {
 function run(settings: GatewaySettings): Promise<ExitCode> {
   const log = createLogger({ level: settings.logLevel, format: settings.logFormat ?? defaultFormat() });
   for (const { name, url } of settings.workers)
-    log.info({ worker: name, url: url.origin }, "worker configured");
+    log.info({ worker_id: name, url: url.origin }, "worker configured");
   const rpcs = createRpcTable([DeploymentService], REPEATABLE_BY_JOB_ID);
   const service = createGateway({ ...settings, clock: systemClock, log, rpcs });
   return runProcess({ service, clock: systemClock, drainMs: settings.drainMs, log });
