@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Clock, Entropy } from "#pkg/clock/index.ts";
+import { makeFolder } from "#pkg/config/index.ts";
 import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
 import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
 
@@ -17,7 +17,7 @@ const BUSY = 5;
 export function lockDatabase(dbPath: string): () => void {
   let lock: DatabaseSync | undefined;
   try {
-    mkdirSync(dirname(dbPath), { recursive: true });
+    makeFolder(dirname(dbPath));
     const held = new DatabaseSync(`${dbPath}.cluster`, { timeout: 0 });
     lock = held;
     held.exec("BEGIN EXCLUSIVE");

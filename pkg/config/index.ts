@@ -7,6 +7,7 @@
  */
 export { ConfigError, gatherFaults } from "./config-error.ts";
 export { loadEnvFile } from "./env-file.ts";
+export { makeFolder } from "./make-folder.ts";
 export { holdsCredentials, quoted } from "./quoted.ts";
 export { type Reader, readSettings, type SettingsOf } from "./read-settings.ts";
 export {

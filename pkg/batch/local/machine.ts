@@ -1,16 +1,8 @@
 import { createHash } from "node:crypto";
-import {
-  accessSync,
-  constants,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, linkSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Entropy } from "#pkg/clock/index.ts";
+import { makeFolder } from "#pkg/config/index.ts";
 import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
 
 /**
@@ -20,7 +12,7 @@ import { ExitCode, errorMessage, StartupError } from "#pkg/errors/index.ts";
  */
 export function locateWorkdir(workdir: string, entropy: Entropy): { path: string; target: string } {
   try {
-    mkdirSync(workdir, { recursive: true, mode: 0o700 });
+    makeFolder(workdir, 0o700);
     const path = realpathSync(workdir);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     const hash = createHash("sha256").update(path).digest("hex").slice(0, 16);

@@ -1,9 +1,10 @@
 import { dirname } from "node:path";
+// Not by its index: the writing thread would load what reads settings besides.
+import { makeFolder } from "#pkg/config/make-folder.ts";
 import { ExitCode, StartupError } from "#pkg/errors/index.ts";
 import { type Database, MEMORY, openDatabase, sql } from "./database.ts";
 import { BUSY_WORDS, isBusy, startupFaultOf, unavailable } from "./faults.ts";
 import { withFileLock } from "./file-lock.ts";
-import { makeFolder } from "./make-folder.ts";
 import { readMigrations } from "./migrations.ts";
 import { untilFree } from "./pause.ts";
 
