@@ -1,11 +1,12 @@
 import type { StoreCore } from "#test/simulation/store/core.ts";
 import { isNotFound, type Told } from "#test/simulation/world/caller.ts";
 import type { Ledger } from "./ledger.ts";
-import { Promised, type Report } from "./promise.ts";
+import { Promised, type Report, type Tested } from "./promise.ts";
 
 export interface CallerWatchOptions {
   readonly ledger: Ledger;
   readonly report: Report;
+  readonly tested: Tested;
   readonly core: () => StoreCore;
 }
 
@@ -17,7 +18,7 @@ export interface CallerWatch extends Told {
 }
 
 /** Judges what callers are told, against what the database holds. */
-export function createCallerWatch({ ledger, report, core }: CallerWatchOptions): CallerWatch {
+export function createCallerWatch({ ledger, report, tested, core }: CallerWatchOptions): CallerWatch {
   /** By `tenant/key`: the job that was named first. */
   const firsts = new Map<string, string>();
   const named = new Map<string, string>();
@@ -36,20 +37,24 @@ export function createCallerWatch({ ledger, report, core }: CallerWatchOptions):
       asked.set(plan, (asked.get(plan) ?? 0) + 1);
     },
     onInserted(plan) {
+      tested(Promised.OncePerCall);
       const rows = [...ledger.jobs.values()].filter((job) => job.spec.labels.plan === plan);
       if (rows.length > (asked.get(plan) ?? 0))
         report(Promised.OncePerCall, `${rows.length} jobs of ${plan} for ${asked.get(plan) ?? 0} calls`);
     },
     onNamed(tenant, jobId, key) {
       named.set(jobId, tenant);
+      tested(Promised.Durable);
       if (!exists(tenant, jobId)) report(Promised.Durable, `job ${jobId} was told and is not there`);
       if (key === undefined) return;
       const name = `${tenant}/${key}`;
       const first = firsts.get(name);
+      if (first !== undefined) tested(Promised.Repeats);
       if (first === undefined) firsts.set(name, jobId);
       else if (first !== jobId) report(Promised.Repeats, `${name} named ${first}, then ${jobId}`);
     },
     onRequested(kind, tenant, jobId) {
+      tested(Promised.RequestsStay);
       const last = ledger.jobs.get(jobId);
       const column = kind === "cancel" ? last?.cancelRequestedAtMs : last?.deleteRequestedAtMs;
       const isDone = kind === "cancel" ? last?.status === "CANCELLED" : ledger.removed.has(jobId);
@@ -60,6 +65,7 @@ export function createCallerWatch({ ledger, report, core }: CallerWatchOptions):
         );
     },
     onSpied(what, jobId, answer) {
+      if (answer.kind !== "failed") tested(Promised.Isolation);
       if (!isNotFound(answer))
         report(Promised.Isolation, `${what} of another tenant's ${jobId}: ${answer.kind}`);
     },

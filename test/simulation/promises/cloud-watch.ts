@@ -3,12 +3,13 @@ import { type BatchJob, isLive, phaseOf } from "#test/simulation/cloud/batch-job
 import type { Cloud } from "#test/simulation/cloud/cloud.ts";
 import { LARGEST_OFFSET_MS } from "#test/simulation/world/setting.ts";
 import type { Ledger } from "./ledger.ts";
-import { Promised, type Report } from "./promise.ts";
+import { Promised, type Report, type Tested } from "./promise.ts";
 import { nameOf } from "./row-watch.ts";
 
 export interface CloudWatchOptions {
   readonly ledger: Ledger;
   readonly report: Report;
+  readonly tested: Tested;
   readonly nowMs: () => number;
   readonly clouds: () => Iterable<Cloud>;
 }
@@ -18,7 +19,7 @@ const MISSES = 5;
 const LOST_AGE_MS = 120_000 - 4 * LARGEST_OFFSET_MS;
 
 /** Judges what is made in the clouds, and what runs there when a job ends. */
-export function createCloudWatch({ ledger, report, nowMs, clouds }: CloudWatchOptions) {
+export function createCloudWatch({ ledger, report, tested, nowMs, clouds }: CloudWatchOptions) {
   const made = new Map<string, BatchJob[]>();
 
   function onMade(job: BatchJob): void {
@@ -26,6 +27,9 @@ export function createCloudWatch({ ledger, report, nowMs, clouds }: CloudWatchOp
     made.set(job.jobId, [...others, job]);
     const row = ledger.jobs.get(job.jobId);
     const name = row === undefined ? job.name : nameOf(row);
+    tested(Promised.SubmitOnce);
+    tested(Promised.NothingAfterTheEnd);
+    if (others.length > 0) tested(Promised.OneAtATime);
     if (others.some(({ attempt }) => attempt === job.attempt))
       report(Promised.SubmitOnce, `attempt ${job.attempt} of ${name} was made again, ${job.providerJobId}`);
     const running = others.find((other) => isLive(other, nowMs()));
@@ -44,6 +48,8 @@ export function createCloudWatch({ ledger, report, nowMs, clouds }: CloudWatchOp
   function onEnded(job: Job): void {
     const all = made.get(job.jobId) ?? [];
     for (const batchJob of all) {
+      tested(Promised.EndWithoutDoubt);
+      if (isLive(batchJob, nowMs())) tested(Promised.NothingLeft);
       if (isLive(batchJob, nowMs()) && !mayBeLost(batchJob))
         report(
           Promised.EndWithoutDoubt,
@@ -52,6 +58,7 @@ export function createCloudWatch({ ledger, report, nowMs, clouds }: CloudWatchOp
     }
     const current = all.find(({ attempt }) => attempt === job.attempt);
     const phase = current === undefined ? undefined : phaseOf(current, nowMs());
+    if (job.status === JobStatus.Completed || current !== undefined) tested(Promised.TrueEnd);
     if (job.status === JobStatus.Completed && phase !== "SUCCEEDED")
       report(Promised.TrueEnd, `${nameOf(job)} is COMPLETED, its batch job ${phase ?? "was never made"}`);
     if (

@@ -1,4 +1,4 @@
-import type { Job, JobRef } from "#pkg/job/index.ts";
+import type { Job, JobEvent, JobRef } from "#pkg/job/index.ts";
 import type { WorkerRecord } from "#pkg/store/index.ts";
 import type { StoreCore } from "#test/simulation/store/core.ts";
 
@@ -8,6 +8,8 @@ export interface Ledger {
   readonly jobs: ReadonlyMap<string, Job>;
   /** Of those, whose rows were removed. */
   readonly removed: ReadonlySet<string>;
+  /** The history of each job whose deletion was asked for: it goes with the row. */
+  readonly lastEvents: ReadonlyMap<string, readonly JobEvent[]>;
   readonly workers: ReadonlyMap<string, WorkerRecord>;
   /** Takes in how a row stands now; answers how it stood. */
   take(core: StoreCore, ref: JobRef): { readonly before: Job | undefined; readonly after: Job | undefined };
@@ -17,11 +19,13 @@ export interface Ledger {
 export function createLedger(): Ledger {
   const jobs = new Map<string, Job>();
   const removed = new Set<string>();
+  const lastEvents = new Map<string, readonly JobEvent[]>();
   let workers = new Map<string, WorkerRecord>();
 
   return {
     jobs,
     removed,
+    lastEvents,
     get workers() {
       return workers;
     },
@@ -31,6 +35,7 @@ export function createLedger(): Ledger {
       const [after] = core.getJobs([ref]);
       if (after !== undefined) jobs.set(after.jobId, after);
       else if (before !== undefined) removed.add(ref.jobId);
+      if (after?.deleteRequestedAtMs !== undefined) lastEvents.set(after.jobId, core.listEvents(ref));
       return { before, after };
     },
     takeWorkers(core) {

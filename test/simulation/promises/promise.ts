@@ -37,3 +37,6 @@ export interface Violation {
 
 /** Where the watchers tell what they found; the first one counts. */
 export type Report = (promise: Promised, words: string) => void;
+
+/** Where the watchers tell that a promise was put to the test: what it speaks of came about. One never tested holds of itself. */
+export type Tested = (promise: Promised) => void;

@@ -4,11 +4,12 @@ import type { Deletion, InsertResult, JobUpdate, RequestKind } from "#pkg/store/
 import type { StoreCore } from "#test/simulation/store/core.ts";
 import type { StoreAnswer, StoreCall } from "#test/simulation/world/store-server.ts";
 import type { Ledger } from "./ledger.ts";
-import { Promised, type Report } from "./promise.ts";
+import { Promised, type Report, type Tested } from "./promise.ts";
 
 export interface RowWatchOptions {
   readonly ledger: Ledger;
   readonly report: Report;
+  readonly tested: Tested;
   /** Told of a row that has just been inserted. */
   readonly onInserted: (plan: string) => void;
   /** Told of a row that has just become terminal. */
@@ -16,7 +17,7 @@ export interface RowWatchOptions {
 }
 
 /** Judges every change of a job's row, right when it takes effect. */
-export function createRowWatch({ ledger, report, onInserted, onEnded }: RowWatchOptions) {
+export function createRowWatch({ ledger, report, tested, onInserted, onEnded }: RowWatchOptions) {
   function applied(core: StoreCore, call: StoreCall, answer: StoreAnswer): void {
     if (answer.kind === "threw") return;
     switch (call.name) {
@@ -53,6 +54,7 @@ export function createRowWatch({ ledger, report, onInserted, onEnded }: RowWatch
     if (isDeepStrictEqual(before, after)) return;
     const { workerId, term } = update.owner;
     const who = `${workerId} term ${term} on ${nameOf(before)}`;
+    tested(Promised.Fence);
     if (before.version !== update.version)
       report(Promised.Fence, `${who}: wrote on version ${before.version}, meant ${update.version}`);
     if (before.owner?.workerId !== workerId || before.owner?.term !== term)
@@ -65,6 +67,8 @@ export function createRowWatch({ ledger, report, onInserted, onEnded }: RowWatch
     if (isTerminal(before.status) && before.status !== after.status)
       report(Promised.Transitions, `${nameOf(before)}: ${before.status} became ${after.status}`);
     if (before.status !== after.status) {
+      tested(Promised.Transitions);
+      tested(Promised.Events);
       if (!mayBecome(before.status, after.status))
         report(Promised.Transitions, `${nameOf(before)}: ${before.status} became ${after.status}`);
       judgeEvent(core, before, after);
@@ -72,6 +76,7 @@ export function createRowWatch({ ledger, report, onInserted, onEnded }: RowWatch
         report(Promised.TrueEnd, `${nameOf(after)}: CANCELLED, which nobody asked for`);
       if (isTerminal(after.status)) onEnded(after);
     }
+    if (after.attempt > before.attempt) tested(Promised.Attempts);
     if (after.attempt - 1 - after.unstartedAttempts > after.spec.maxRetries)
       report(Promised.Attempts, `${nameOf(after)}: attempt ${after.attempt}`);
   }
@@ -97,6 +102,7 @@ export function createRowWatch({ ledger, report, onInserted, onEnded }: RowWatch
   function deleted(core: StoreCore, deletion: Deletion): void {
     const { before, after } = ledger.take(core, deletion);
     if (before === undefined || after !== undefined) return;
+    tested(Promised.Fence);
     const { workerId, term } = deletion.owner;
     const who = `${workerId} term ${term} on ${nameOf(before)}`;
     if (
@@ -112,6 +118,7 @@ export function createRowWatch({ ledger, report, onInserted, onEnded }: RowWatch
   function requested(core: StoreCore, ref: { tenantId: string; jobId: string }, kind: RequestKind): void {
     const { before, after } = ledger.take(core, ref);
     if (before === undefined || after === undefined || before === after) return;
+    tested(Promised.RequestsStay);
     const column = kind === "cancel" ? "cancelRequestedAtMs" : "deleteRequestedAtMs";
     if (before[column] !== undefined && before[column] !== after[column])
       report(Promised.RequestsStay, `${nameOf(before)}: a second ${kind} replaced the first`);
@@ -123,6 +130,7 @@ export function createRowWatch({ ledger, report, onInserted, onEnded }: RowWatch
   function claimed(core: StoreCore, job: Job): void {
     const { before, after } = ledger.take(core, job);
     if (before?.owner === undefined || after?.owner === undefined) return;
+    tested(Promised.ClaimOfTheDead);
     const { workerId, term } = before.owner;
     const row = ledger.workers.get(workerId);
     const isOver = row !== undefined && (row.term > term || (row.term === term && row.over));

@@ -4,11 +4,12 @@ import { LARGEST_DRIFT } from "#test/simulation/world/setting.ts";
 import type { StoreAnswer, StoreCall } from "#test/simulation/world/store-server.ts";
 import type { SimWorker } from "#test/simulation/world/worker.ts";
 import type { Ledger } from "./ledger.ts";
-import { Promised, type Report } from "./promise.ts";
+import { Promised, type Report, type Tested } from "./promise.ts";
 
 export interface TermWatchOptions {
   readonly ledger: Ledger;
   readonly report: Report;
+  readonly tested: Tested;
   readonly nowMs: () => number;
   readonly ttlMs: number;
   /** Every worker's process that was ever started. */
@@ -16,7 +17,7 @@ export interface TermWatchOptions {
 }
 
 /** Judges every change of a worker's row, and who trusts in a lease at that moment. */
-export function createTermWatch({ ledger, report, nowMs, ttlMs, workers }: TermWatchOptions) {
+export function createTermWatch({ ledger, report, tested, nowMs, ttlMs, workers }: TermWatchOptions) {
   /** By `worker:term`: who began it. */
   const holders = new Map<string, string>();
   /** By worker id: when its row was last begun or renewed. */
@@ -37,6 +38,7 @@ export function createTermWatch({ ledger, report, nowMs, ttlMs, workers }: TermW
     const { workerId, term } = after;
     const key = `${workerId}:${term}`;
     if (before === undefined || before.term !== term || before.instance !== after.instance) {
+      if (before !== undefined) tested(Promised.Terms);
       if (before !== undefined && term <= before.term)
         report(Promised.Terms, `${workerId}: term ${term} after ${before.term}`);
       if (holders.has(key)) report(Promised.Terms, `${key} was begun before, by ${holders.get(key)}`);
@@ -49,6 +51,7 @@ export function createTermWatch({ ledger, report, nowMs, ttlMs, workers }: TermW
     if (before.over && before.beat !== after.beat) report(Promised.Terms, `${key} is over and was renewed`);
     if (before.beat !== after.beat) heardAtMs.set(workerId, nowMs());
     if (call.name === "renewTerm" && before.beat !== after.beat && (result as TermResult).applied) {
+      tested(Promised.OwnTerm);
       if (holders.get(key) !== call.args[1])
         report(Promised.OwnTerm, `${key} was renewed by ${call.args[1]}`);
     }
@@ -57,6 +60,7 @@ export function createTermWatch({ ledger, report, nowMs, ttlMs, workers }: TermW
 
   function judgeBegin(before: WorkerRecord | undefined, { workerId, expected, instance }: BeginTerm): void {
     if (before === undefined || before.over) return;
+    tested(Promised.TermsEndKnowingly);
     const knew = expected?.term === before.term && expected.instance === before.instance;
     if (!knew) {
       report(
@@ -68,6 +72,7 @@ export function createTermWatch({ ledger, report, nowMs, ttlMs, workers }: TermW
 
   function judgeEnd(before: WorkerRecord, call: StoreCall): void {
     const { workerId, term, instance } = before;
+    tested(Promised.TermsEndKnowingly);
     if (call.name === "endTerm") {
       if (call.args[1] !== instance)
         report(Promised.TermsEndKnowingly, `${workerId} term ${term} was ended by ${call.args[1]}`);
@@ -82,7 +87,9 @@ export function createTermWatch({ ledger, report, nowMs, ttlMs, workers }: TermW
     for (const worker of workers) {
       const owner = worker.engine?.ownership.owner;
       if (!worker.process.isAlive || owner?.workerId !== workerId || owner.term !== term) continue;
-      if (worker.instance === instance && trustOf(worker) > 0)
+      if (worker.instance !== instance) continue;
+      tested(Promised.TrustIsSole);
+      if (trustOf(worker) > 0)
         report(
           Promised.TrustIsSole,
           `${workerId} term ${term} was expired while it trusted in its lease for ${Math.round(trustOf(worker))} ms more`,

@@ -8,7 +8,7 @@ import type { SimWorker } from "#test/simulation/world/worker.ts";
 import { createCallerWatch } from "./caller-watch.ts";
 import { createCloudWatch } from "./cloud-watch.ts";
 import { createLedger } from "./ledger.ts";
-import { Promised, type Report, type Violation } from "./promise.ts";
+import { Promised, type Report, type Tested, type Violation } from "./promise.ts";
 import { createRowWatch, nameOf } from "./row-watch.ts";
 import { createTermWatch } from "./term-watch.ts";
 
@@ -36,7 +36,9 @@ export interface Watch {
   unfinished(): string | undefined;
   /** At the end of a world: all that had to come about did. */
   conclude(): void;
-  /** How often each type of event stands in the histories of the jobs whose rows are there. */
+  /** How often each promise was put to the test. */
+  readonly tests: ReadonlyMap<Promised, number>;
+  /** How often each type of event stands in the jobs' histories. */
   events(): ReadonlyMap<string, number>;
 }
 
@@ -55,12 +57,14 @@ export function createWatch({
     violation = { promise, words, atMs: nowMs() };
     onViolation(violation);
   };
+  const tests = new Map<Promised, number>();
+  const tested: Tested = (promise) => void tests.set(promise, (tests.get(promise) ?? 0) + 1);
   const ledger = createLedger();
-  const cloudWatch = createCloudWatch({ ledger, report, nowMs, clouds });
-  const callerWatch = createCallerWatch({ ledger, report, core });
+  const cloudWatch = createCloudWatch({ ledger, report, tested, nowMs, clouds });
+  const callerWatch = createCallerWatch({ ledger, report, tested, core });
   const { onInserted } = callerWatch;
-  const rowWatch = createRowWatch({ ledger, report, onInserted, onEnded: cloudWatch.onEnded });
-  const termWatch = createTermWatch({ ledger, report, nowMs, ttlMs, workers });
+  const rowWatch = createRowWatch({ ledger, report, tested, onInserted, onEnded: cloudWatch.onEnded });
+  const termWatch = createTermWatch({ ledger, report, tested, nowMs, ttlMs, workers });
 
   /** A job that has not ended, or whose deletion is not done. */
   function unfinishedJob(): string | undefined {
@@ -77,6 +81,7 @@ export function createWatch({
     get violation() {
       return violation;
     },
+    tests,
     told: callerWatch,
     report,
     onApplied(call, answer) {
@@ -86,6 +91,8 @@ export function createWatch({
     onMade: cloudWatch.onMade,
     unfinished: () => unfinishedJob() ?? cloudWatch.stray(),
     conclude() {
+      tested(Promised.NoSurprise);
+      if (ledger.jobs.size > 0) tested(Promised.Ends);
       const job = unfinishedJob();
       if (job !== undefined) report(Promised.Ends, job);
       const stray = cloudWatch.stray();
@@ -95,7 +102,8 @@ export function createWatch({
     events() {
       const counts = new Map<string, number>();
       for (const job of ledger.jobs.values()) {
-        for (const { type } of core().listEvents(job)) counts.set(type, (counts.get(type) ?? 0) + 1);
+        for (const { type } of ledger.lastEvents.get(job.jobId) ?? core().listEvents(job))
+          counts.set(type, (counts.get(type) ?? 0) + 1);
       }
       return counts;
     },

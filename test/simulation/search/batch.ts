@@ -19,6 +19,7 @@ export interface BatchEnd {
   /** The first seed that broke a promise; those behind it were not run. */
   readonly failure: Failure | undefined;
   readonly counts: Readonly<Record<string, number>>;
+  readonly tests: Readonly<Record<string, number>>;
   readonly events: Readonly<Record<string, number>>;
   readonly simulatedMs: number;
   readonly acts: number;
@@ -26,6 +27,7 @@ export interface BatchEnd {
 
 export async function runBatch({ from, count }: Batch): Promise<BatchEnd> {
   const counts = new Map<string, number>();
+  const tests = new Map<string, number>();
   const events = new Map<string, number>();
   let simulatedMs = 0;
   let acts = 0;
@@ -34,6 +36,7 @@ export async function runBatch({ from, count }: Batch): Promise<BatchEnd> {
   for (; seed < from + count && failure === undefined; seed += 1) {
     const end = await runSeed(seed);
     add(counts, end.counts);
+    add(tests, end.tests);
     add(events, end.events);
     simulatedMs += end.simulatedMs;
     acts += end.acts;
@@ -43,6 +46,7 @@ export async function runBatch({ from, count }: Batch): Promise<BatchEnd> {
     seeds: seed - from,
     failure,
     counts: Object.fromEntries(counts),
+    tests: Object.fromEntries(tests),
     events: Object.fromEntries(events),
     simulatedMs,
     acts,

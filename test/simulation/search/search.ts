@@ -20,6 +20,8 @@ export interface SearchEnd {
   /** The lowest seed that broke a promise. */
   readonly failure: Failure | undefined;
   readonly counts: ReadonlyMap<string, number>;
+  /** How often each promise was put to the test. */
+  readonly tests: ReadonlyMap<string, number>;
   readonly events: ReadonlyMap<string, number>;
   readonly simulatedMs: number;
   readonly acts: number;
@@ -36,9 +38,10 @@ const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
 export async function search(options: SearchOptions): Promise<SearchEnd> {
   const endSeed = options.from + options.seeds;
   const counts = new Map<string, number>();
+  const tests = new Map<string, number>();
   const events = new Map<string, number>();
   let next = options.from;
-  let soFar: SearchEnd = { seeds: 0, failure: undefined, counts, events, simulatedMs: 0, acts: 0 };
+  let soFar: SearchEnd = { seeds: 0, failure: undefined, counts, tests, events, simulatedMs: 0, acts: 0 };
 
   function nextBatch(): Batch | undefined {
     const limit = Math.min(endSeed, soFar.failure?.seed ?? endSeed);
@@ -50,6 +53,7 @@ export async function search(options: SearchOptions): Promise<SearchEnd> {
 
   function take(end: BatchEnd): void {
     sum(counts, end.counts);
+    sum(tests, end.tests);
     sum(events, end.events);
     const isFirst =
       end.failure !== undefined && end.failure.seed < (soFar.failure?.seed ?? Number.POSITIVE_INFINITY);
@@ -57,6 +61,7 @@ export async function search(options: SearchOptions): Promise<SearchEnd> {
       seeds: soFar.seeds + end.seeds,
       failure: isFirst ? end.failure : soFar.failure,
       counts,
+      tests,
       events,
       simulatedMs: soFar.simulatedMs + end.simulatedMs,
       acts: soFar.acts + end.acts,

@@ -36,6 +36,8 @@ export interface WorldEnd {
   readonly struck: readonly string[];
   /** The same, counted by kind. */
   readonly counts: ReadonlyMap<string, number>;
+  /** How often each promise was put to the test. */
+  readonly tests: ReadonlyMap<string, number>;
   /** What jobs' histories tell, counted by type. */
   readonly events: ReadonlyMap<string, number>;
   readonly trace: Trace;
@@ -221,6 +223,7 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     violation: watch.violation,
     struck: chaos.struck,
     counts: chaos.counts,
+    tests: watch.tests,
     events,
     trace,
     simulatedMs: agenda.nowMs,
