@@ -31,6 +31,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "events-outside-the-transaction": 1,
   "drain-drops-accepted-work": 21,
   "lost-answers-not-swept": 20,
+  "hang-up-leaves-the-job": 5,
   "stale-row-takes-charge": 8514,
   "create-after-an-unanswered-write": 2550,
   "create-though-begun-was-not-committed": 6358,

@@ -423,6 +423,17 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: "hang-up-leaves-the-job",
+    says: "a job whose caller hangs up while it is committed is not begun, though its owner is this worker",
+    patches: [
+      {
+        file: "pkg/worker/accept-job.ts",
+        find: `  return job.owner === undefined ? job : await begin(`,
+        replace: `  return job.owner === undefined || context.signal.aborted ? job : await begin(`,
+      },
+    ],
+  },
+  {
     name: "stale-row-takes-charge",
     says: "a row from a search or an answer is acted on without being read again, though its job may have ended since",
     patches: [

@@ -44,12 +44,16 @@ export function startCaller({ kit, plan, gateway, told, allows, onBusy }: Caller
   function call(
     call: Omit<RpcCall, "headers">,
     headers: Readonly<Record<string, string>>,
+    leaving = new AbortController(),
   ): Promise<RpcAnswer> {
     return new Promise((resolve) => {
       const served = gateway();
       if (served === undefined) return resolve({ kind: "failed", why: "gateway down" });
-      agenda.at(agenda.nowMs + TIMEOUT_MS, () => resolve({ kind: "failed", why: "no answer" }));
-      served.call({ ...call, headers } as RpcCall, resolve);
+      agenda.at(agenda.nowMs + TIMEOUT_MS, () => {
+        leaving.abort();
+        resolve({ kind: "failed", why: "no answer" });
+      });
+      served.call({ ...call, headers } as RpcCall, leaving.signal, resolve);
     });
   }
 
@@ -68,11 +72,11 @@ export function startCaller({ kit, plan, gateway, told, allows, onBusy }: Caller
     trace.note(plan.id, () => what);
   }
 
-  function ask(): Promise<RpcAnswer> {
+  function ask(leaving?: AbortController): Promise<RpcAnswer> {
     const headers: Record<string, string> =
       plan.idempotencyKey === undefined ? {} : { [IDEMPOTENCY_KEY_HEADER]: plan.idempotencyKey };
     told.onAsked(plan.id);
-    return call({ rpc: "submitJob", tenant, request: requestOf(plan) }, headers);
+    return call({ rpc: "submitJob", tenant, request: requestOf(plan) }, headers, leaving);
   }
 
   async function repeat(): Promise<void> {
@@ -83,8 +87,9 @@ export function startCaller({ kit, plan, gateway, told, allows, onBusy }: Caller
   }
 
   async function submit(tries: number): Promise<void> {
-    const answer = await hurried(ask());
-    if (answer === undefined) return;
+    const leaving = new AbortController();
+    const answer = await hurried(ask(leaving));
+    if (answer === undefined) return leaving.abort();
     trace.note(plan.id, () => `is answered ${describe(answer)}`);
     if (answer.kind === "answered") {
       const { jobId } = answer.response as { readonly jobId: string };

@@ -20,7 +20,10 @@ export type RpcAnswer =
 /** A gateway's process. It routes by the real ring and repeats by the real table; the wire between is the simulation's. */
 export interface SimGateway {
   readonly process: SimProcess;
-  call(call: RpcCall, answer: (answer: RpcAnswer) => void): void;
+  /** @param gone aborts when the caller hangs up: the worker learns of it, and nothing is answered any more. */
+  call(call: RpcCall, gone: AbortSignal, answer: (answer: RpcAnswer) => void): void;
+  /** Kills the process. Its connections break, so workers learn that nobody waits for their answers. */
+  crash(): void;
 }
 
 /** What one visit of a worker came to. */
@@ -33,22 +36,43 @@ export function createSimGateway(kit: Kit, process: SimProcess, slots: readonly 
   const { network, chaos, agenda } = kit;
   const ring = ringOf(slots.map((slot) => slot.setting.name));
   const here = process.machine.name;
+  /** Ends each visit under way without an answer. */
+  const underWay = new Set<() => void>();
 
   /** One try at one worker. */
-  function visit(slot: Slot, call: RpcCall, done: (visited: Visited) => void): void {
+  function visit(slot: Slot, call: RpcCall, gone: AbortSignal, done: (visited: Visited) => void): void {
+    if (gone.aborted) return;
     const there = slot.worker?.process.machine.name ?? slot.setting.machine;
     const where = `${process.name} ${slot.setting.name}`;
     let isOver = false;
+    let serving: SimProcess | undefined;
+    /** As the worker sees the caller. */
+    const caller = new AbortController();
+    const close = () => {
+      isOver = true;
+      timeout.cancel();
+      underWay.delete(hangUp);
+      gone.removeEventListener("abort", onGone);
+    };
+    const hangUp = () => {
+      if (isOver) return;
+      close();
+      const abort = () => caller.abort();
+      network.send(here, there, 0, () => (serving === undefined ? abort() : serving.deliver(abort)));
+    };
+    const onGone = () => process.deliver(hangUp);
     const end = (visited: Visited) =>
       process.deliver(() => {
         if (isOver) return;
-        isOver = true;
-        timeout.cancel();
-        caller.abort();
+        close();
         done(visited);
       });
-    const caller = new AbortController();
-    const timeout = process.clock.timer(UPSTREAM_TIMEOUT_MS, () => end({ kind: "failed", why: "deadline" }));
+    const timeout = process.clock.timer(UPSTREAM_TIMEOUT_MS, () => {
+      hangUp();
+      done({ kind: "failed", why: "deadline" });
+    });
+    underWay.add(hangUp);
+    gone.addEventListener("abort", onGone);
     const reply = (delayMs: number, visited: Visited) =>
       network.send(there, here, delayMs, () => end(visited));
 
@@ -67,7 +91,8 @@ export function createSimGateway(kit: Kit, process: SimProcess, slots: readonly 
         () => reply(0, { kind: "failed", why: "worker died" }),
         () => isOver,
       );
-      worker.process.deliver(() => {
+      serving = worker.process;
+      serving.deliver(() => {
         answerOf(worker, call, caller.signal).then((visited) => {
           if (chaos.strikes(CallFault.RpcReplyLost, where)) reply(0, { kind: "failed", why: "reset" });
           else reply(0, visited);
@@ -87,7 +112,11 @@ export function createSimGateway(kit: Kit, process: SimProcess, slots: readonly 
 
   return {
     process,
-    call(call, answer) {
+    crash() {
+      process.kill();
+      for (const hangUp of underWay) hangUp();
+    },
+    call(call, gone, answer) {
       const isSubmit = call.rpc === "submitJob" || call.rpc === "retryJob";
       const headers = isSubmit
         ? { ...call.headers, [JOB_ID_HEADER]: createJobId(process.clock, process.entropy) }
@@ -97,7 +126,7 @@ export function createSimGateway(kit: Kit, process: SimProcess, slots: readonly 
       const visitNext = (visits: number) => {
         const slot = ready[visits - 1];
         if (slot === undefined) return answer({ kind: "failed", why: "no worker" });
-        visit(slot, { ...call, headers } as RpcCall, (visited) => {
+        visit(slot, { ...call, headers } as RpcCall, gone, (visited) => {
           const failed = visited.kind === "failed";
           const may = mayRepeat({
             wasRefused: visited.wasRefused ?? false,

@@ -153,7 +153,7 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
   function crashGateway(index: number, restartAfterMs: number): void {
     const which = setting.gateways[index];
     if (which === undefined) return;
-    gateways[index]?.process.kill();
+    gateways[index]?.crash();
     gateways[index] = undefined;
     agenda.at(agenda.nowMs + restartAfterMs, () => {
       gateways[index] = createSimGateway(kit, kit.process(which.machine, which.name), slots);
