@@ -8,11 +8,15 @@ export interface AccidentOptions {
   readonly kit: Kit;
   readonly slots: readonly Slot[];
   readonly allows: Allows;
-  suspend(machine: string): void;
+  /** Whether somebody runs on this machine, or has. */
+  isInUse(machine: string): boolean;
+  /** False when it is suspended already. */
+  suspend(machine: string): boolean;
   resume(machine: string): void;
   /** Starts a second process under the id of this worker, elsewhere; answers how to end it. */
   startTwin(of: WorkerSetting): () => void;
-  crashGateway(index: number, restartAfterMs: number): void;
+  /** False when it is down already. */
+  crashGateway(index: number, restartAfterMs: number): boolean;
 }
 
 /** Has everything happen that the seed planned; each accident ends by itself. Answers when the last one is over. */
@@ -23,26 +27,27 @@ export function planAccidents(options: AccidentOptions): number {
     if (!allows(accident.id)) continue;
     lastMs = Math.max(lastMs, accident.atMs + accident.forMs);
     kit.agenda.at(accident.atMs, () => {
-      kit.chaos.planned(accident.id, accident.kind);
-      befall(accident, options);
+      if (befall(accident, options)) kit.chaos.planned(accident.id, accident.kind);
     });
   }
   return lastMs;
 }
 
-function befall(accident: Accident, options: AccidentOptions): void {
+/** Answers whether there was anything for it to befall; if not, nothing happened at all. */
+function befall(accident: Accident, options: AccidentOptions): boolean {
   const { kind, which } = accident;
   if (kind === "gateway crash") {
+    const index = Math.floor(which * options.kit.setting.gateways.length);
+    if (!options.crashGateway(index, accident.forMs)) return false;
     options.kit.trace.note("world", () => "a gateway crashes");
-    options.crashGateway(Math.floor(which * options.kit.setting.gateways.length), accident.forMs);
-  } else if (kind === "suspend" || kind === "jump" || kind === "cut" || kind === "store outage") {
-    befallMachine(kind, accident, options);
-  } else {
-    const { name } = pick(options.kit.setting.workers, which);
-    const slot = options.slots.find(({ setting }) => setting.name === name);
-    // Left out of a schedule that is shrunk.
-    if (slot !== undefined) befallWorker(kind, slot, accident, options);
+    return true;
   }
+  if (kind === "suspend" || kind === "jump" || kind === "cut" || kind === "store outage")
+    return befallMachine(kind, accident, options);
+  const { name } = pick(options.kit.setting.workers, which);
+  const slot = options.slots.find(({ setting }) => setting.name === name);
+  // Left out of a schedule that is shrunk.
+  return slot !== undefined && befallWorker(kind, slot, accident, options);
 }
 
 function befallWorker(
@@ -50,10 +55,17 @@ function befallWorker(
   slot: Slot,
   { forMs, which }: Accident,
   { kit, startTwin }: AccidentOptions,
-): void {
+): boolean {
   const { name } = slot.setting;
   const { agenda } = kit;
   const tell = (what: string) => kit.trace.note("world", () => `${name} ${what}, for ${forMs} ms`);
+  if (kind === "twin") {
+    tell("gets a twin under its id");
+    agenda.at(agenda.nowMs + forMs, startTwin(slot.setting));
+    return true;
+  }
+  const { worker } = slot;
+  if (worker === undefined) return false;
   switch (kind) {
     case "crash":
       tell("crashes");
@@ -68,28 +80,26 @@ function befallWorker(
       break;
     case "freeze":
       tell("is frozen");
-      if (slot.worker !== undefined) kit.freezer.freeze(slot.worker.process, forMs);
-      break;
-    case "twin":
-      tell("gets a twin under its id");
-      agenda.at(agenda.nowMs + forMs, startTwin(slot.setting));
+      kit.freezer.freeze(worker.process, forMs);
       break;
   }
+  return true;
 }
 
 function befallMachine(
   kind: "suspend" | "jump" | "cut" | "store outage",
   { forMs, which, other }: Accident,
-  { kit, suspend, resume }: AccidentOptions,
-): void {
+  { kit, isInUse, suspend, resume }: AccidentOptions,
+): boolean {
   const { agenda, network, setting } = kit;
   const machine = pick(setting.machines, which).name;
   const tell = (what: string) => kit.trace.note("world", () => `${what}, for ${forMs} ms`);
+  if (kind !== "store outage" && !isInUse(machine)) return false;
   const after = (act: () => void) => agenda.at(agenda.nowMs + forMs, act);
   switch (kind) {
     case "suspend":
+      if (!suspend(machine)) return false;
       tell(`${machine} is suspended`);
-      suspend(machine);
       after(() => resume(machine));
       break;
     case "jump": {
@@ -102,6 +112,7 @@ function befallMachine(
     case "cut": {
       const ends = [STORE, ...kit.clouds.keys(), ...setting.machines.map(({ name }) => name)];
       const end = pick(ends, other);
+      if (setting.machines.some(({ name }) => name === end) && !isInUse(end)) return false;
       tell(`${machine} and ${end} are cut off from each other`);
       network.cut(machine, end);
       after(() => network.heal(machine, end));
@@ -117,6 +128,7 @@ function befallMachine(
       break;
     }
   }
+  return true;
 }
 
 function pick<T>(values: readonly T[], which: number): T {

@@ -4,7 +4,7 @@ import type { Allows } from "#test/simulation/kernel/chaos.ts";
 import { WORLD_BEGAN_MS } from "#test/simulation/kernel/machine.ts";
 import type { RpcAnswer, SimGateway } from "./gateway.ts";
 import type { Kit } from "./kit.ts";
-import type { CallerAct, JobPlan } from "./setting.ts";
+import { type CallerAct, CallerHabit, type JobPlan } from "./setting.ts";
 import type { RpcCall } from "./worker.ts";
 
 /** What callers were told, as far as the promises hang on it. */
@@ -96,20 +96,36 @@ export function startCaller({ kit, plan, gateway, told, allows, onBusy }: Caller
       told.onNamed(tenant, jobId, plan.idempotencyKey);
       for (const next of plan.acts) later(next.afterMs, () => carryOut(next, jobId));
     } else if (answer.kind === "failed" && tries > 1 && plan.idempotencyKey !== undefined) {
-      later(RETRY_MS, () => submit(tries - 1));
+      again(tries - 1);
     }
+  }
+
+  function again(triesLeft: number): void {
+    const id = `${plan.id} try-${1 + plan.tries - triesLeft}`;
+    if (!allows(id)) return;
+    later(RETRY_MS, () => {
+      act(id, `caller: ${CallerHabit.TryAgain}`);
+      return submit(triesLeft);
+    });
   }
 
   /** The answer, or undefined when the caller has gone away before. */
   function hurried(answer: Promise<RpcAnswer>): Promise<RpcAnswer | undefined> {
     const patienceMs = plan.hangsUpAfterMs;
-    if (patienceMs === undefined) return answer;
-    return Promise.race([
-      answer,
-      new Promise<undefined>(
-        (resolve) => void agenda.at(agenda.nowMs + patienceMs, () => resolve(undefined)),
-      ),
-    ]);
+    const id = `${plan.id} hang-up`;
+    if (patienceMs === undefined || !allows(id)) return answer;
+    return new Promise((resolve, reject) => {
+      let isAnswered = false;
+      answer.then((told) => {
+        isAnswered = true;
+        resolve(told);
+      }, reject);
+      agenda.at(agenda.nowMs + patienceMs, () => {
+        if (isAnswered) return;
+        act(id, `caller: ${CallerHabit.HangUp}`);
+        resolve(undefined);
+      });
+    });
   }
 
   async function carryOut({ id, kind }: CallerAct, jobId: string): Promise<void> {
@@ -161,7 +177,7 @@ export function startCaller({ kit, plan, gateway, told, allows, onBusy }: Caller
 
   if (!allows(plan.id)) return;
   later(plan.atMs, () => {
-    act(plan.id, "caller: submit");
+    act(plan.id, `caller: ${CallerHabit.Submit}`);
     return submit(plan.tries);
   });
 }

@@ -59,6 +59,9 @@ export interface JobPlan {
   readonly acts: readonly CallerAct[];
 }
 
+/** What any caller may do before it knows its job's id. */
+export const CallerHabit = { Submit: "submit", TryAgain: "try again", HangUp: "hang up" } as const;
+
 /** What a caller does with a job whose id it knows, so long after it was told the id. */
 export interface CallerAct {
   readonly id: string;
@@ -99,7 +102,8 @@ const CLOUDS: readonly { readonly target: string; readonly rules: CloudRules }[]
   { target: "azure/a/p", rules: AZURE },
 ];
 
-const ACCIDENTS: readonly Accident["kind"][] = [
+/** As often as it is to be drawn. */
+export const ACCIDENTS: readonly Accident["kind"][] = [
   "crash",
   "crash",
   "crash",
@@ -116,6 +120,9 @@ const ACCIDENTS: readonly Accident["kind"][] = [
   "store outage",
   "gateway crash",
 ];
+
+/** What a machine's clocks may be from the beginning. */
+export const ClockFault = { Rate: "monotonic clock off its rate", Offset: "wall clock off" } as const;
 
 /** One seed in so many runs on the real SQLite operations. */
 const SQLITE_EVERY = 100;
@@ -207,7 +214,8 @@ function drawOdds(dice: Dice): ReadonlyMap<CallFault, number> {
   return odds;
 }
 
-const ACTS: readonly CallerAct["kind"][] = [
+/** As often as it is to be drawn. */
+export const ACTS: readonly CallerAct["kind"][] = [
   "cancel",
   "cancel",
   "cancel",

@@ -81,9 +81,10 @@ export function createSlot({ kit, setting, machine, onEnded, onBegun }: SlotOpti
       if (worker !== undefined) gone(worker, "is killed for good");
     },
     drain(restartAfterMs) {
+      if (worker === undefined) return;
       restartMs = restartAfterMs;
-      kit.trace.note(worker?.process.name ?? setting.name, () => "is told to leave");
-      worker?.drain();
+      kit.trace.note(worker.process.name, () => "is told to leave");
+      worker.drain();
     },
   };
 }

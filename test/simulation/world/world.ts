@@ -17,7 +17,7 @@ import { startCaller } from "./caller.ts";
 import { createFreezer } from "./freeze.ts";
 import { createSimGateway, type SimGateway } from "./gateway.ts";
 import type { Kit } from "./kit.ts";
-import type { Setting, WorkerSetting } from "./setting.ts";
+import { ClockFault, type Setting, type WorkerSetting } from "./setting.ts";
 import { createSlot, type SlotOptions } from "./slot.ts";
 import { createStoreServer } from "./store-server.ts";
 import { tellOperation } from "./tell.ts";
@@ -67,8 +67,13 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     allows,
   });
   const machines = new Map(
-    setting.machines.map(({ name, rate, offsetMs }) => [name, createMachine(agenda, name, rate, offsetMs)]),
+    setting.machines.map(({ name, rate, offsetMs }) => {
+      const isOffRate = rate !== 1 && allows(clockIds(name).rate);
+      const isOff = offsetMs !== 0 && allows(clockIds(name).offset);
+      return [name, createMachine(agenda, name, isOffRate ? rate : 1, isOff ? offsetMs : 0)];
+    }),
   );
+  const inUse = new Set<string>();
   const processes: SimProcess[] = [];
   const suspended = new Set<string>();
   const workers: SimWorker[] = [];
@@ -122,6 +127,7 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     onBroken,
     machine: machineOf,
     process(machine, name) {
+      use(machine);
       const number = processes.filter((process) => process.name.startsWith(`${name}/`)).length + 1;
       const fullName = `${name}/${number}`;
       const process = createProcess(agenda, machineOf(machine), fullName, dice.seedOf(fullName));
@@ -137,6 +143,23 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     return machine;
   }
 
+  /** Somebody is to run on this machine: now it matters how its clocks go. */
+  function use(name: string): void {
+    const planned = setting.machines.find((machine) => machine.name === name);
+    if (planned === undefined || inUse.has(name)) return;
+    inUse.add(name);
+    const { rate, offsetMs } = planned;
+    const ids = clockIds(name);
+    if (rate !== 1 && allows(ids.rate)) {
+      chaos.planned(ids.rate, ClockFault.Rate);
+      trace.note("world", () => `the monotonic clock of ${name} goes ${percent(rate - 1)}`);
+    }
+    if (offsetMs !== 0 && allows(ids.offset)) {
+      chaos.planned(ids.offset, ClockFault.Offset);
+      trace.note("world", () => `the wall clock of ${name} is ahead by ${offsetMs} ms`);
+    }
+  }
+
   const slotParts: Pick<SlotOptions, "kit" | "onBegun" | "onEnded"> = {
     kit,
     onBegun: (worker) => void workers.push(worker),
@@ -146,18 +169,21 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     .filter(({ name }) => allows(name))
     .map((worker) => createSlot({ ...slotParts, setting: worker }));
   for (const { setting } of slots) chaos.planned(setting.name, "workers");
+  for (const { machine } of [...setting.gateways, ...slots.map((slot) => slot.setting)]) use(machine);
   const gateways: (SimGateway | undefined)[] = setting.gateways.map(({ name, machine }) =>
     createSimGateway(kit, kit.process(machine, name), slots),
   );
 
-  function crashGateway(index: number, restartAfterMs: number): void {
+  function crashGateway(index: number, restartAfterMs: number): boolean {
     const which = setting.gateways[index];
-    if (which === undefined) return;
-    gateways[index]?.crash();
+    const gateway = gateways[index];
+    if (which === undefined || gateway === undefined) return false;
+    gateway.crash();
     gateways[index] = undefined;
     agenda.at(agenda.nowMs + restartAfterMs, () => {
       gateways[index] = createSimGateway(kit, kit.process(which.machine, which.name), slots);
     });
+    return true;
   }
 
   function startTwin(of: WorkerSetting): () => void {
@@ -167,11 +193,12 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     return () => twin.close();
   }
 
-  function suspend(machine: string): void {
-    if (suspended.has(machine)) return;
+  function suspend(machine: string): boolean {
+    if (suspended.has(machine)) return false;
     suspended.add(machine);
     machineOf(machine).suspend();
     for (const process of processes) if (process.machine.name === machine) process.freeze();
+    return true;
   }
 
   function resume(machine: string): void {
@@ -197,6 +224,7 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     kit,
     slots,
     allows,
+    isInUse: (machine) => inUse.has(machine),
     suspend,
     resume,
     startTwin,
@@ -229,6 +257,14 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     simulatedMs: agenda.nowMs,
     acts: agenda.acts,
   };
+}
+
+function clockIds(machine: string): { readonly rate: string; readonly offset: string } {
+  return { rate: `${machine} rate`, offset: `${machine} offset` };
+}
+
+function percent(share: number): string {
+  return `${Math.abs(share * 100).toFixed(2)} % ${share < 0 ? "slow" : "fast"}`;
 }
 
 function stackOf(error: unknown): string {
