@@ -2,7 +2,12 @@ import { defineConfig } from "vitest/config";
 import { createNotRunReporter } from "./test/support/not-run-reporter.ts";
 
 /** Tests that compute: a thread each would only slow the others down. */
-const COMPUTING = ["pkg/**/*.test.ts", "cmd/**/*.test.ts", "test/{layers,simulation}/**/*.test.ts"];
+const COMPUTING = [
+  "pkg/**/*.test.ts",
+  "cmd/**/*.test.ts",
+  "test/{layers,simulation}/**/*.test.ts",
+  "test/batch/gcp/rates.test.ts",
+];
 
 /** Bench and generated code hold no tests; everything else keeps `x.test.ts` beside `x.ts` or under `test/`. */
 export default defineConfig({
@@ -11,8 +16,8 @@ export default defineConfig({
     // jit_page.has_value()"): so the collector keeps to the threads that own what it collects.
     execArgv: ["--single-threaded-gc"],
     // What hangs is to end; what is slow on a busy machine is not to fail.
-    testTimeout: 150_000,
-    hookTimeout: 150_000,
+    testTimeout: 450_000,
+    hookTimeout: 450_000,
     reporters: ["default", createNotRunReporter((text) => void process.stdout.write(text))],
     projects: [
       {

@@ -28,7 +28,10 @@ export interface BatchJobState {
   /** When the program started; undefined when it has not, or the cloud does not tell. */
   readonly startedAtMs: number | undefined;
   readonly endedAtMs: number | undefined;
-  /** Of a FAILED one: what went wrong, UPPER_SNAKE_CASE (`EXIT_CODE`, `TIMEOUT`, `SPOT_RECLAIMED`, `PROVIDER_LOST`, …). */
+  /**
+   * UPPER_SNAKE_CASE. Of a FAILED one: what went wrong (`EXIT_CODE`, `TIMEOUT`, `SPOT_RECLAIMED`, `PROVIDER_LOST`, …). Of a
+   * QUEUED one: what it waits for, where the cloud tells of something in its way (`QUOTA_EXCEEDED`).
+   */
   readonly reason: string | undefined;
   /** The cloud's own words, for people. */
   readonly message: string | undefined;

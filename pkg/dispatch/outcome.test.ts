@@ -79,6 +79,20 @@ describe("after an observation", () => {
     });
   });
 
+  it("what it waits for in the cloud is written once, and taken back when it waits no more or has started", () => {
+    const queued = jobRow({ ...running, startedAtMs: undefined });
+    const waits = { phase: "QUEUED", startedAtMs: undefined, reason: "QUOTA", message: "no room" } as const;
+    expect(afterObservation(queued, batchState(waits), NOW, createSeededEntropy(1))).toEqual({
+      changes: { waitReason: "QUOTA", providerState: "running" },
+      event: { type: "WAITING", reason: "QUOTA: no room" },
+    });
+    const waiting = { ...queued, waitReason: "QUOTA" };
+    expect(observe(waiting, waits)).toBeUndefined();
+    for (const state of [{ ...waits, reason: undefined }, {}, { phase: "SUCCEEDED" } as const]) {
+      expect(observe(waiting, state)).toHaveProperty("waitReason", undefined);
+    }
+  });
+
   it("success completes it, also when a cancel came too late", () => {
     const done = { phase: "SUCCEEDED", exitCode: 0, endedAtMs: 2_000 } as const;
     expect(observe(jobRow(running), done)).toMatchObject({ status: "COMPLETED", completedAtMs: 2_000 });

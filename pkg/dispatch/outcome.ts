@@ -17,6 +17,9 @@ export const MAX_UNSTARTED_ATTEMPTS = 10;
 /** The word of a batch job that the cloud lost; it begins no new attempt, since the lost one may still run. */
 export const PROVIDER_LOST = "PROVIDER_LOST";
 
+/** The most that an event tells of the cloud's words, in characters. */
+const MAX_WORDS = 500;
+
 /** The wait before the next attempt of a job whose attempt failed. */
 export const RETRY_BACKOFF: Backoff = { initialMs: 2_000, maxMs: 300_000, factor: 2 };
 
@@ -92,7 +95,7 @@ export function afterObservation(
   entropy: Entropy,
 ): Write | undefined {
   const write = endOf(job, state, nowMs, entropy);
-  if (write === undefined) return started(job, state);
+  if (write === undefined) return whileItLasts(job, state);
   const { startedAtMs, endedAtMs, providerState } = state;
   const completedAtMs = write.changes.status === JobStatus.Pending ? undefined : (endedAtMs ?? nowMs);
   return {
@@ -106,12 +109,28 @@ export function afterObservation(
   };
 }
 
-function started(job: Job, state: BatchJobState): Write | undefined {
-  if (job.startedAtMs !== undefined || state.startedAtMs === undefined) return undefined;
+/** The start, and before it what the batch job waits for in the cloud: quota, for as long as two days. */
+function whileItLasts(job: Job, state: BatchJobState): Write | undefined {
+  if (job.startedAtMs !== undefined) return undefined;
+  const { startedAtMs, providerState } = state;
+  if (startedAtMs !== undefined) {
+    return {
+      changes: { startedAtMs, providerState, waitReason: undefined },
+      event: { type: EventType.Started, reason: "" },
+    };
+  }
+  const waitReason = state.phase === BatchPhase.Queued ? state.reason : undefined;
+  if (waitReason === job.waitReason) return undefined;
   return {
-    changes: { startedAtMs: state.startedAtMs, providerState: state.providerState },
-    event: { type: EventType.Started, reason: "" },
+    changes: { providerState, waitReason },
+    event:
+      waitReason === undefined ? undefined : { type: EventType.Waiting, reason: inWords(waitReason, state) },
   };
+}
+
+/** The reason with the cloud's own words, which tell what it is that there is too little of. */
+function inWords(reason: string, { message }: BatchJobState): string {
+  return message === undefined ? reason : `${reason}: ${message.slice(0, MAX_WORDS)}`;
 }
 
 function endOf(job: Job, state: BatchJobState, nowMs: number, entropy: Entropy): Write | undefined {
@@ -122,7 +141,10 @@ function endOf(job: Job, state: BatchJobState, nowMs: number, entropy: Entropy):
     case BatchPhase.Stopping:
       return undefined;
     case BatchPhase.Succeeded:
-      return { changes: { status: JobStatus.Completed }, event: { type: EventType.Completed, reason: "" } };
+      return {
+        changes: { status: JobStatus.Completed, waitReason: undefined },
+        event: { type: EventType.Completed, reason: "" },
+      };
     case BatchPhase.Cancelled:
       if (cancelRequested) return cancelled();
       return failed({

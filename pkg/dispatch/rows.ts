@@ -30,7 +30,9 @@ export function createRows({ store, clock, log, reign, onEnded }: DispatcherOpti
     const atMs = clock.nowMs();
     const ends = changes.status !== undefined && isTerminal(changes.status);
     const news =
-      event && TOLD_ONCE.has(event.type) ? `${job.attempt} ${event.type} ${event.reason}` : undefined;
+      event && TOLD_ONCE.has(event.type)
+        ? `${job.attempt} ${event.type} ${changes.waitReason ?? ""}`
+        : undefined;
     const isTold = news !== undefined && charge.told.has(news);
     charge.unansweredAtVersion = job.version;
     const result = (

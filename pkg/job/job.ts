@@ -94,7 +94,10 @@ export const EventType = {
   Dispatching: "DISPATCHING",
   /** The cloud has the batch job. */
   Accepted: "ACCEPTED",
-  /** The cloud said no for now; `reason` is the job's `wait_reason`. */
+  /**
+   * The cloud said no for now, or has the batch job and does not start it; `reason` is the job's `wait_reason`, of the latter
+   * with the cloud's words.
+   */
   Waiting: "WAITING",
   /** The attempt's program runs. */
   Started: "STARTED",

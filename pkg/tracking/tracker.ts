@@ -177,7 +177,7 @@ function createLane({ provider, budget }: TrackerOptions["targets"][number], opt
       return;
     }
     entry.misses = 0;
-    const news = `${state.phase} ${state.startedAtMs}`;
+    const news = `${state.phase} ${state.startedAtMs} ${state.reason}`;
     if (news === entry.told && !hasEnded(state.phase)) return;
     entry.told = news;
     options.onObserved(item.jobId, item.batchJobId, state);

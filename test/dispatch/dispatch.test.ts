@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "#pkg/clock/index.ts";
 import { UnavailableError } from "#pkg/errors/index.ts";
@@ -201,7 +203,7 @@ describe("a refusal", () => {
               kind: "refused",
               reason: "QUOTA",
               message: "full",
-              retryAfterMs: 1_500,
+              retryAfterMs: 8_000,
               holdsUp: "target",
             };
           return provider.create(...args);
@@ -376,7 +378,7 @@ describe("trust", () => {
 
   it("an owner whose term is over changes nothing", async () => {
     owner = await startOwner();
-    const { jobId } = await submit("sleep 1");
+    const { jobId } = await submit(`until [ -e ${owner.folder}/go ]; do sleep 0.05; done`);
     const before = await owner.until(jobId, (job) => job?.status === "RUNNING");
     await owner.store.endTerm({ workerId: "me", term: 1 }, "me-1");
     const [claimed] = await owner.store.claimJobs({
@@ -390,6 +392,7 @@ describe("trust", () => {
       limit: 10,
     });
     expect(claimed?.jobId).toBe(jobId);
+    await writeFile(join(owner.folder, "go"), "");
     // It does not know yet, sees the end, and tries to write it.
     const id = before?.providerJobId ?? "";
     for (;;) {

@@ -14,7 +14,8 @@ const run = promisify(execFile);
 
 let cluster: Cluster;
 beforeAll(async () => {
-  cluster = await startCluster();
+  // Nobody is taken for dead here: a takeover would be told among a job's events.
+  cluster = await startCluster({ env: { WORKER_LEASE_TTL_SECONDS: "600" } });
 });
 afterAll(() => cluster.stop());
 

@@ -135,7 +135,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     const started = launch("gateway", GATEWAY, {
       GATEWAY_HOST: "127.0.0.1",
       GATEWAY_PORT: String(gatewayPort),
-      GATEWAY_HEALTH_INTERVAL_SECONDS: "1",
+      GATEWAY_HEALTH_INTERVAL_SECONDS: "2",
       WORKER_URLS: names.map((name) => `${name}=${urlOf(name)}`).join(","),
       ...options.gatewayEnv,
     });

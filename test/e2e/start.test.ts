@@ -208,9 +208,10 @@ describe.skipIf(!isLinux)(`npm start${isLinux ? "" : " (not run: no /proc here)"
     // Frozen, so that the drain is not over before the echo.
     const pids = await children();
     for (const pid of pids) process.kill(pid, "SIGSTOP");
+    // Both wait for it together however long it gets no CPU; two of one kind would come as one.
     cluster.signal("SIGINT");
+    cluster.signal("SIGTERM");
     await cluster.line((line) => line === "jennah: draining");
-    cluster.signal("SIGINT");
     for (const pid of pids) process.kill(pid, "SIGCONT");
     expect((await cluster.ended).code).toBe(0);
     expect(cluster.lines.join()).not.toContain("work in flight");

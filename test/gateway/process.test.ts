@@ -66,7 +66,7 @@ describe("the command", () => {
     const { child, lines, exited } = run(env);
     const listening = () =>
       lines.map(({ msg }) => /^Gateway listening on (.*)$/.exec(String(msg))?.[1]).find(Boolean);
-    await until(() => listening() !== undefined);
+    await until(() => listening() !== undefined && lines.some(({ msg }) => msg === "worker is ready"));
     const headers = { "content-type": "application/json", "x-tenant-id": "t" };
     const url = `http://${listening()}/jennah.v1.DeploymentService/SubmitJob`;
     const call = fetch(url, { method: "POST", headers, body: "{}" });

@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "#pkg/clock/index.ts";
 import { createRpcTable } from "#pkg/gateway/index.ts";
 import { isJobId } from "#pkg/job/index.ts";
 import { createRing } from "#pkg/ring/index.ts";
@@ -304,7 +305,7 @@ describe("a kept connection that the worker closes as the next call arrives", ()
 describe("readiness", () => {
   it("a tenant's calls stay on one worker while it lives, and come back to it", async () => {
     const workers = await Promise.all(NAMES.map((name) => startUpstream(name, { routes: probeRoutes })));
-    const under = await startGateway(workers, { healthIntervalMs: 200 });
+    const under = await startGateway(workers);
     const tenant = tenantOf("worker-2", NAMES);
     const client = connectClient(under.url, tenant);
     for (let i = 0; i < 10; i++) await client.unary({ text: "x" });
@@ -371,8 +372,9 @@ describe("readiness", () => {
     await once(worker, "listening");
     const { port } = worker.address() as { port: number };
     const under = await startGateway([{ name: "w", url: new URL(`http://127.0.0.1:${port}`) }], {
-      // A probe that came too late would count as the third.
-      healthIntervalMs: 250,
+      healthIntervalMs: 50,
+      // No probe is ever too late: a late one would count as the third.
+      clock: { ...systemClock, timer: () => ({ cancel: () => undefined }) },
     });
     answers = [500, 500, 200, 500, 500];
     const before = probes;
@@ -391,11 +393,11 @@ describe("readiness", () => {
     const port = Number((await lines.next()).value);
     const good = await startUpstream("worker-2", { routes: probeRoutes });
     const frozen = { name: "worker-1", url: new URL(`http://127.0.0.1:${port}`) };
-    const under = await startGateway([frozen, good], { healthIntervalMs: 200, unaryTimeoutMs: 8000 });
+    const under = await startGateway([frozen, good], { healthIntervalMs: 200, unaryTimeoutMs: 30_000 });
     const tenant = tenantOf("worker-1", ["worker-1", "worker-2"]);
     const overHttp1 = connectClient(under.url, tenant).fetch({ text: "a" });
     const overHttp2 = grpcClient(under.url, tenant).fetch({ text: "b" });
-    const once1 = failureOf(connectClient(under.url, tenant).unary({ text: "c" }, { timeoutMs: 3000 }));
+    const once1 = failureOf(connectClient(under.url, tenant).unary({ text: "c" }, { timeoutMs: 8000 }));
     const calls = [await lines.next(), await lines.next(), await lines.next()].map(({ value }) => value);
     expect(calls.sort()).toEqual([`call ${FETCH}`, `call ${FETCH}`, `call ${UNARY}`]);
     child.kill("SIGSTOP");

@@ -65,7 +65,7 @@ describe("a worker that turns unready", () => {
       stream: (stream) => stream.resume().respond({ ":status": 200 }, { endStream: true }),
     });
     const host = await startVanishing(upstream.url);
-    const under = await startGateway([{ name: "worker-1", url: host.url }], { healthIntervalMs: 200 });
+    const under = await startGateway([{ name: "worker-1", url: host.url }]);
     const call = () => http2Session(under.url).request(HEADERS).end();
     await once(call(), "response");
     host.vanish();
@@ -86,7 +86,7 @@ describe("a worker that turns unready", () => {
         streams.push(stream);
       },
     });
-    const under = await startGateway([upstream], { healthIntervalMs: 200 });
+    const under = await startGateway([upstream]);
     // None that the contract calls unary: a stream without a time limit.
     const headers = { ...HEADERS, ":path": "/jennah.test.v1.ProbeService/Later" };
     const session = http2Session(under.url);
@@ -116,7 +116,7 @@ describe("a gateway that stops", () => {
       stream: (stream) => stream.resume().respond({ ":status": 200 }, { endStream: true }),
     });
     const host = await startVanishing(upstream.url);
-    const under = await startGateway([{ name: "worker-1", url: host.url }], { healthIntervalMs: 200 });
+    const under = await startGateway([{ name: "worker-1", url: host.url }]);
     await once(http2Session(under.url).request(HEADERS).end(), "response");
     host.vanish();
     await under.logged(({ msg }) => msg === "worker is not ready");

@@ -25,6 +25,9 @@ const NAMES = ["worker-1", "worker-2"];
 
 const HOUR_MS = 3_600_000;
 
+/** The system's clock, by which nothing is ever too late. */
+const UNTIMED: Clock = { ...systemClock, timer: () => ({ cancel: () => undefined }) };
+
 /** The system's clock, whose wall can be moved, so that tokens end while the workers are still ready. */
 function movableClock() {
   const { nowMs, ...rest } = systemClock;
@@ -51,7 +54,7 @@ const asking = ({ host }: MetadataDouble): Partial<GatewayOptions> => ({
 
 /** Calls may come before the workers are ready, if ever they are. */
 function startAsking(metadata: MetadataDouble, workers: readonly GuardedWorker[]) {
-  return startGatewayAtOnce(workers, { ...asking(metadata), healthIntervalMs: 100 });
+  return startGatewayAtOnce(workers, { ...asking(metadata), healthIntervalMs: 100, clock: UNTIMED });
 }
 
 function startServing(metadata: MetadataDouble, workers: readonly GuardedWorker[], more = {}) {
@@ -206,16 +209,16 @@ describe("workers that ask for an ID token", () => {
     const metadata = await startMetadata();
     const [worker] = await guarded(metadata, "worker-1");
     const { clock, goOn } = movableClock();
-    const under = await startServing(metadata, worker ? [worker] : [], { clock, healthIntervalMs: 10_000 });
+    // The time that the gateway grants the metadata server never runs out.
+    const { timer } = UNTIMED;
+    const slow = { clock: { ...clock, timer }, healthIntervalMs: 10_000 };
+    const under = await startServing(metadata, worker ? [worker] : [], slow);
     metadata.mood = Mood.Hangs;
     goOn(HOUR_MS);
     const asked = metadata.asked.length;
     const call = post(under.url).catch(() => "cut");
     await metadata.untilAsked(asked + 1);
-    const beganMs = systemClock.monotonicMs();
     await under.gateway.stop();
-    // The gateway grants the metadata server 3 s.
-    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(2_900);
     expect(await call).toBe("cut");
   });
 });

@@ -85,7 +85,7 @@ describe("ownership, with processes that die", () => {
     const [a] = await Promise.all([startHolding("a"), startHolding("b"), startHolding("c")]);
     const ids = await insertFor({ workerId: "a", term: 1 }, 1_200);
     a.signal("SIGKILL");
-    const tookMs = await untilOwnedBy(ids, /^[bc]:1$/, TAKEOVER_MS);
+    const tookMs = await untilOwnedBy(ids, /^[bc]:/, TAKEOVER_MS);
     expect(tookMs).toBeGreaterThan(TTL_MS / 3);
   });
 
@@ -109,16 +109,16 @@ describe("ownership, with processes that die", () => {
     const [a] = await Promise.all([startHolding("a"), startHolding("b")]);
     const ids = await insertFor({ workerId: "a", term: 1 }, 10);
     await freezeBetweenWrites(a, path);
-    await untilOwnedBy(ids, /^b:1$/, TAKEOVER_MS);
+    await untilOwnedBy(ids, /^b:/, TAKEOVER_MS);
     a.signal("SIGCONT");
     await a.line((line) => line.includes("term is over"));
     await eventually(
       () => workerRow("a"),
-      (row) => row?.term === 2 && !row.over,
+      (row) => (row?.term ?? 0) > 1 && !row?.over,
     );
-    expect(await ownersOf(ids)).toEqual(new Set(["b:1"]));
+    for (const owner of await ownersOf(ids)) expect(owner).toMatch(/^b:/);
     const late = await insertFor(undefined, 1);
-    await untilOwnedBy(late, /^(a:2|b:1)$/);
+    await untilOwnedBy(late, /^(a:[^1]|b:)/);
   });
 
   it("a worker whose id another process took says so when it wakes, and exits 78", async () => {
@@ -172,13 +172,13 @@ describe("ownership, with processes that die", () => {
       TAKEOVER_MS,
     );
     const late = await insertFor({ workerId: "a", term: 1 }, 1);
-    await untilOwnedBy(late, /^b:1$/);
+    await untilOwnedBy(late, /^b:/);
   });
 
   it("workers of two targets on one store never claim each other's jobs", async () => {
     await Promise.all([
-      startHolding("a", { HOLDER_TARGET: "test/one" }),
-      startHolding("b", { HOLDER_TARGET: "test/two" }),
+      startHolding("a", { ...NEVER_OUT, HOLDER_TARGET: "test/one" }),
+      startHolding("b", { ...NEVER_OUT, HOLDER_TARGET: "test/two" }),
     ]);
     const [one, two] = await Promise.all([
       insertFor(undefined, 20, "test/one"),

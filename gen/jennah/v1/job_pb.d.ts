@@ -53,7 +53,8 @@ export declare type Job = Message<"jennah.v1.Job"> & {
    * Why a PENDING job is not running yet, as one upper-case word; empty when there is nothing to say. An open set:
    * `NO_WORKER` means that no live worker serves the job's target, `NOT_BEFORE` that its time has not come, `UNCLAIMED`
    * that no worker has taken it yet, since those who serve its target are full, or for a few seconds; others name what the
-   * provider last answered.
+   * provider last answered. Set on a RUNNING job as well, while the provider has it queued and tells of something in its way
+   * (`QUOTA_EXCEEDED`): its last WAITING event has the provider's own words.
    *
    * @generated from field: string wait_reason = 5;
    */
@@ -337,7 +338,8 @@ export declare type JobEvent = Message<"jennah.v1.JobEvent"> & {
   to: JobStatus;
 
   /**
-   * Why, as one upper-case word or a short phrase; may be empty.
+   * Why, as one upper-case word or a short phrase; may be empty. Of a WAITING of a job that the provider has: the
+   * `wait_reason`, a colon and the provider's own words.
    *
    * @generated from field: string reason = 5;
    */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { StatusEvent } from "./connection.ts";
-import { failureOf } from "./failure.ts";
+import { delayOf, failureOf } from "./failure.ts";
 
 const said = (...words: readonly string[]): StatusEvent[] => words.map((description) => ({ description }));
 const job = (from: string, to: string, more = "") =>
@@ -68,5 +68,23 @@ describe("a job that waited for quota", () => {
     const failure = failureOf(said(DELAYED, ...STARTED, job("RUNNING", "FAILED")));
     expect(failure).toMatchObject({ reason: "FAILED", endedUnstarted: false, isExplained: false });
     expect(failure.message).not.toContain("quota");
+  });
+});
+
+describe("what keeps a queued job waiting", () => {
+  const EXCEEDED = "x creation failed: Quota CPUS exceeded. Limit: 8 in region r";
+  test.each<[string, readonly StatusEvent[], ReturnType<typeof delayOf>]>([
+    ["nothing that is told", said(job("QUEUED", "SCHEDULED")), undefined],
+    ["quota", said(DELAYED), { reason: "QUOTA_EXCEEDED", message: DELAYED }],
+    ["quota no more, once it was scheduled", said(DELAYED, job("QUEUED", "SCHEDULED")), undefined],
+    [
+      "quota again, met by a machine",
+      said(DELAYED, job("QUEUED", "SCHEDULED"), EXCEEDED, "Another sentence."),
+      { reason: "QUOTA_EXCEEDED", message: EXCEEDED },
+    ],
+    ["no room", said("STOCKOUT in zone z"), { reason: "NO_CAPACITY", message: "STOCKOUT in zone z" }],
+    ["what only a failure is for", said("machine type x was not found"), undefined],
+  ])("%s", (_, events, delay) => {
+    expect(delayOf(events)).toEqual(delay);
   });
 });

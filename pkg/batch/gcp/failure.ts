@@ -98,6 +98,22 @@ function exitCodeOf(events: readonly StatusEvent[], words: string): number | und
   return code === undefined ? undefined : Number(code);
 }
 
+/** Why a batch job that is queued does not go on. */
+export type Delay = Pick<Failure, "reason" | "message">;
+
+/** What only time or somebody at the console takes away, so that Batch goes on trying. */
+const WAITED_FOR = new Set(["QUOTA_EXCEEDED", "NO_CAPACITY"]);
+
+/** What was told last since the job came to its present state; undefined where nothing is in its way. */
+export function delayOf(events: readonly StatusEvent[]): Delay | undefined {
+  const words = events.map(({ description }) => description ?? "");
+  const since = words.slice(words.findLastIndex((text) => text.search(CHANGE) >= 0) + 1);
+  const known = [...WORDS, DELAYED].filter(([, reason]) => WAITED_FOR.has(reason));
+  const message = since.findLast((text) => known.some(([pattern]) => pattern.test(text)));
+  const reason = known.find(([pattern]) => message !== undefined && pattern.test(message))?.[1];
+  return message === undefined || reason === undefined ? undefined : { reason, message };
+}
+
 /** A change of state in an event's words, with "Task" before a task's; a job's events quote those of its task. */
 const CHANGE = /(Task state is )?(?:set|updated) from (\w+) to (\w+)/g;
 

@@ -1,6 +1,6 @@
 import { type BatchJobState, BatchPhase } from "#pkg/batch/index.ts";
 import type { BatchJob, BatchTask, StatusEvent } from "./connection.ts";
-import { failureOf } from "./failure.ts";
+import { delayOf, failureOf } from "./failure.ts";
 import { batchJobIdOfName } from "./names.ts";
 
 /** The states that have not ended, for filters. */
@@ -29,6 +29,7 @@ export function stateOf(job: BatchJob, task?: BatchTask): BatchJobState | undefi
   const phase = PHASES[providerState] ?? BatchPhase.Queued;
   const events = [...(job.status?.statusEvents ?? []), ...(task?.status?.statusEvents ?? [])];
   const failure = phase === BatchPhase.Failed ? failureOf(events) : undefined;
+  const delay = phase === BatchPhase.Queued ? delayOf(events) : undefined;
   const isOver =
     phase === BatchPhase.Succeeded || phase === BatchPhase.Failed || phase === BatchPhase.Cancelled;
   const endedAtMs = isOver ? (momentOfChangeTo(events, providerState) ?? epochMs(job.updateTime)) : undefined;
@@ -41,8 +42,8 @@ export function stateOf(job: BatchJob, task?: BatchTask): BatchJobState | undefi
     // The cloud's moments are told by several of its machines: an end is not before its start.
     startedAtMs: startedAtMs === undefined ? undefined : Math.min(startedAtMs, endedAtMs ?? startedAtMs),
     endedAtMs,
-    reason: failure?.reason,
-    message: failure?.message ?? lastWords(events),
+    reason: failure?.reason ?? delay?.reason,
+    message: failure?.message ?? delay?.message ?? lastWords(events),
     exitCode: failure?.exitCode,
     endedUnstarted: failure?.endedUnstarted ?? false,
   };

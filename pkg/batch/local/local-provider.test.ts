@@ -173,7 +173,6 @@ describe("the end", () => {
     const script = "trap '' TERM; (trap '' TERM; sleep 300; sleep 300) & touch ready; sleep 300; sleep 300";
     const { id, shim } = await runUntilReady(script);
     await provider.terminate(id, never());
-    await eventually(provider, id, ({ phase }) => phase === BatchPhase.Stopping);
     expect(await eventually(provider, id, ENDED)).toMatchObject({
       phase: BatchPhase.Cancelled,
       exitCode: 137,
@@ -192,6 +191,7 @@ describe("the end", () => {
     const begun = systemClock.monotonicMs();
     await other.terminate(request.batchJobId, never());
     await other.stop();
+    await eventually(provider, request.batchJobId, ({ phase }) => phase === BatchPhase.Stopping);
     await eventually(provider, request.batchJobId, ENDED);
     const tookMs = systemClock.monotonicMs() - begun;
     expect(tookMs).toBeGreaterThan(9_500);
@@ -218,7 +218,7 @@ describe("the end", () => {
   });
 
   test("a program that ignores TERM does not outlast its run-time limit by more than the grace", async () => {
-    const spec = { resourceOverride: { maxRunDurationSeconds: 1 } };
+    const spec = { resourceOverride: { maxRunDurationSeconds: 3 } };
     const { id, shim } = await runUntilReady("trap '' TERM; touch ready; while :; do sleep 0.1; done", {
       spec,
     });

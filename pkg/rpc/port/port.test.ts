@@ -459,12 +459,13 @@ describe("port", () => {
     const undecided = raw(port);
     await both.promise;
     const goaway = once(client, "goaway");
+    const closed = once(undecided, "close");
     let drained = false;
     const draining = port.drain(new AbortController().signal).then(() => {
       drained = true;
     });
     await goaway;
-    await once(undecided, "close");
+    await closed;
     const late = netConnect(number, "127.0.0.1");
     await expect(once(late, "connect")).rejects.toThrow("ECONNREFUSED");
     expect(drained).toBe(false);

@@ -43,7 +43,7 @@ function describeKills(over: string, store: () => StoreBackend): void {
   beforeAll(async () => {
     world = await openKillWorld(store(), { workers: 2, env: ENV });
   });
-  afterAll(() => world?.close(), 60_000);
+  afterAll(() => world?.close());
 
   const lags = [0, 10_000];
   it.each(lags)(

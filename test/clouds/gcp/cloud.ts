@@ -45,6 +45,8 @@ export interface Cloud {
   /** Keeps a job of this name in QUEUED, now or when it is made, until `release`. */
   hold(id: string): void;
   release(id: string): void;
+  /** Tells in these words why a job does not go on from the state that it is in. */
+  delay(id: string, words: string): void;
   fail(id: string, failure: Failure): void;
   /** The job is gone without a trace, and what it ran goes on unseen. */
   vanish(id: string): void;
@@ -194,6 +196,7 @@ export function createCloud(options: CloudOptions): Cloud {
       held.delete(id);
       jobs.get(id)?.release();
     },
+    delay: (id, words) => jobs.get(id)?.delay(words),
     fail: (id, failure) => jobs.get(id)?.fail(failure),
     vanish(id) {
       const job = jobs.get(id);

@@ -53,6 +53,8 @@ export interface CloudJob {
   taskEvents(): readonly Event[];
   /** Goes on from QUEUED, if it was held there. */
   release(): void;
+  /** Tells, and changes no state, why it does not go on. */
+  delay(words: string): void;
   cancel(): void;
   fail(failure: Failure): void;
   /** Begins to delete it; `onGone` when that is done. */
@@ -199,6 +201,10 @@ export function createCloudJob(options: CloudJobOptions): CloudJob {
     }),
     taskEvents: () => taskEvents,
     release,
+    delay(words) {
+      const eventTime = timestamp(clock.nowMs());
+      jobEvents.push({ type: "OPERATIONAL_INFO", description: words, eventTime });
+    },
     cancel() {
       if (state === "CANCELLATION_IN_PROGRESS") return;
       rest();

@@ -22,6 +22,7 @@ const ACTS = [
   "refuseAll",
   "hold",
   "release",
+  "delay",
   "fail",
   "vanish",
   "hide",

@@ -24,6 +24,7 @@ interface Acts {
   refuseAll: [Refusal | null];
   hold: [id: string];
   release: [id: string];
+  delay: [id: string, words: string];
   fail: [id: string, failure: Failure];
   vanish: [id: string];
   hide: [id: string, ms: number];

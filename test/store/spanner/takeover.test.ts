@@ -44,7 +44,7 @@ describeOnSpanner("workers that share Spanner", (emulator) => {
       LOCAL_WORKDIR: join(folder, "local"),
       WORKER_ID: workerId,
       WORKER_PORT: "0",
-      WORKER_LEASE_TTL_SECONDS: "3",
+      WORKER_LEASE_TTL_SECONDS: "6",
       WORKER_CLAIM_INTERVAL_SECONDS: "0.5",
       LOG_FORMAT: "json",
     });
@@ -73,7 +73,7 @@ describeOnSpanner("workers that share Spanner", (emulator) => {
   }
 
   it("one that is killed loses its jobs to the other, which sees the same attempt to its end", async () => {
-    const commands = ["-c", `for i in $(seq 100); do [ -e ${folder}/go ] && exit 0; sleep 0.2; done; exit 1`];
+    const commands = ["-c", `for i in $(seq 900); do [ -e ${folder}/go ] && exit 0; sleep 0.2; done; exit 1`];
     const { job_id } = await call(first, "SubmitJob", {
       image_uri: "image",
       entrypoint: "/bin/sh",
