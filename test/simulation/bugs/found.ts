@@ -12,6 +12,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "emptied-by-a-skipping-read": 21,
   "term-numbers-reused": 4,
   "missing-is-lost-at-once": 29,
+  "unreadable-is-a-miss": 14,
   "lost-commit-new-id": 20,
   "no-settle": 148,
   "cancel-in-doubt": 29,

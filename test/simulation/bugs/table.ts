@@ -181,6 +181,18 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: "unreadable-is-a-miss",
+    says: "a batch job whose state could not be read is counted as one that the cloud did not name",
+    patches: [
+      {
+        file: "pkg/tracking/tracker.ts",
+        find: `      if (states.has(item.batchJobId)) return;
+`,
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "lost-commit-new-id",
     says: "after a lost answer to an insert the worker tries again under a new id",
     patches: [

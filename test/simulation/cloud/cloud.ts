@@ -21,6 +21,8 @@ export interface Cloud {
   /** By exact name, as lists show it. */
   list(name: string): readonly BatchJob[];
   describe(names: readonly string[]): readonly BatchJob[];
+  /** Those of them whose state cannot be read now. */
+  unreadable(names: readonly string[]): ReadonlySet<string>;
   terminate(name: string): void;
   /** Whether it is gone now; false when it has not ended. */
   remove(name: string): boolean;
@@ -40,10 +42,13 @@ export interface CloudOptions {
 /** How long a batch job waits for a host, at most, and how long it may be missing from answers. */
 const LONGEST_QUEUE_MS = 4_000;
 const LONGEST_MISS_MS = 100_000;
+/** How long its state may be there and not be readable: for longer than a batch job that is missing is waited for. */
+const LONGEST_UNREADABLE_MS = 250_000;
 
 export function createCloud({ target, rules, agenda, dice, chaos, onMade }: CloudOptions): Cloud {
   const jobs: BatchJob[] = [];
   const byName = new Map<string, BatchJob[]>();
+  const unreadableUntilMs = new Map<string, number>();
 
   /** Those of this name that still take it. */
   function named(name: string): readonly BatchJob[] {
@@ -121,6 +126,14 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
           job.vanishesAtMs = Math.min(job.vanishesAtMs, agenda.nowMs + job.vanishesAfterMs);
       }
       return answered;
+    },
+    unreadable(names) {
+      for (const name of names) {
+        const strike = chaos.strikes(CallFault.CloudUnreadable, target);
+        if (strike !== undefined)
+          unreadableUntilMs.set(name, agenda.nowMs + strike.force * LONGEST_UNREADABLE_MS);
+      }
+      return new Set(names.filter((name) => (unreadableUntilMs.get(name) ?? 0) > agenda.nowMs));
     },
     terminate(name) {
       for (const job of named(name)) job.stopsAtMs ??= agenda.nowMs + STOPPING_MS;

@@ -1,4 +1,5 @@
 import {
+  type BatchJobState,
   type BatchProvider,
   type CreateOutcome,
   type CreateRequest,
@@ -143,8 +144,13 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
     },
     async describe(names, signal) {
       return read("describe", signal, () => {
-        const told = cloud.describe(names);
-        return new Map(told.map((job) => [job.name, stateOf(job, agenda.nowMs)]));
+        const unreadable = cloud.unreadable(names);
+        const states = new Map<string, BatchJobState | undefined>();
+        // Neither missing nor over.
+        for (const name of unreadable) states.set(name, undefined);
+        for (const job of cloud.describe(names.filter((name) => !unreadable.has(name))))
+          states.set(job.name, stateOf(job, agenda.nowMs));
+        return states;
       });
     },
     async terminate(name, signal) {

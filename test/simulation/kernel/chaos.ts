@@ -30,6 +30,7 @@ export const CallFault = {
   RpcLost: "call lost",
   RpcReplyLost: "reply lost",
   RpcLate: "call late",
+  CloudUnreadable: "cloud cannot read a batch job",
 } as const;
 export type CallFault = (typeof CallFault)[keyof typeof CallFault];
 
