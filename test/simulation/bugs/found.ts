@@ -23,6 +23,8 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "key-not-unique": 3,
   "inserted-after-emptied": 21,
   "lost-begins-a-new-attempt": 2753,
+  "lost-is-not-terminated": 29,
+  "inventory-terminates-nothing": 12,
   "cancel-deletes": 348,
   "no-trust-window": 667,
   "delete-at-once": 953,

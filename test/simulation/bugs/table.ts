@@ -315,6 +315,28 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: "lost-is-not-terminated",
+    says: "PROVIDER_LOST ends the job, and its batch job is not told to end",
+    patches: [
+      {
+        file: steps,
+        find: `        if (state === "lost" || state.reason === PROVIDER_LOST) await terminate(charge, lane);\n`,
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "inventory-terminates-nothing",
+    says: "the inventory leaves alone what runs on after its job was over",
+    patches: [
+      {
+        file: "pkg/tracking/inventory.ts",
+        find: `      await terminate(provider, batchJobId, budget, stopping);`,
+        replace: `      if (isOrphan) await terminate(provider, batchJobId, budget, stopping);`,
+      },
+    ],
+  },
+  {
     name: "cancel-deletes",
     says: "a cancel deletes the batch job, which frees its name",
     patches: [

@@ -14,7 +14,8 @@ export interface BatchJob {
   readonly attempt: number;
   readonly madeAtMs: number;
   readonly startsAtMs: number;
-  readonly endsAtMs: number;
+  /** Never, once the cloud has lost it or forgotten it while it ran: then it runs until it is terminated. */
+  endsAtMs: number;
   readonly ending: Ending;
   /** Lists show it from this moment on. */
   readonly listedFromMs: number;
@@ -23,6 +24,8 @@ export interface BatchJob {
   vanishesAtMs: number;
   /** Until this moment it is missing from answers. */
   missingUntilMs: number;
+  /** Until this moment the cloud does not know it at all: a termination or a removal finds nothing. */
+  forgottenUntilMs: number;
   /** When a termination takes effect. */
   stopsAtMs: number | undefined;
   removedAtMs: number | undefined;

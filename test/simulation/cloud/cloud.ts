@@ -44,6 +44,9 @@ const LONGEST_QUEUE_MS = 4_000;
 const LONGEST_MISS_MS = 100_000;
 /** How long its state may be there and not be readable: for longer than a batch job that is missing is waited for. */
 const LONGEST_UNREADABLE_MS = 250_000;
+/** How long one may be forgotten: mostly for longer than it takes until it is given up. */
+const SHORTEST_FORGETTING_MS = 100_000;
+const LONGEST_FORGETTING_MS = 400_000;
 
 export function createCloud({ target, rules, agenda, dice, chaos, onMade }: CloudOptions): Cloud {
   const jobs: BatchJob[] = [];
@@ -96,6 +99,7 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
       vanishesAfterMs: vanishes && vanishes.force * runsMs,
       vanishesAtMs: Number.POSITIVE_INFINITY,
       missingUntilMs: 0,
+      forgottenUntilMs: 0,
       stopsAtMs: undefined,
       removedAtMs: undefined,
       missesTold: 0,
@@ -104,6 +108,26 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
 
   function isListed(job: BatchJob): boolean {
     return isShown(job, agenda.nowMs) && job.listedFromMs <= agenda.nowMs;
+  }
+
+  function isKnown(job: BatchJob): boolean {
+    return job.forgottenUntilMs <= agenda.nowMs;
+  }
+
+  /** The cloud loses it so long from now, for good. One that still runs then does so until it is terminated. */
+  function vanish(job: BatchJob, afterMs: number): void {
+    job.vanishesAtMs = Math.min(job.vanishesAtMs, agenda.nowMs + afterMs);
+    if (job.vanishesAtMs < job.endsAtMs) job.endsAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** One that runs does so for longer than the cloud does not know it. */
+  function forget(job: BatchJob, force: number): void {
+    const runsMs = job.endsAtMs - job.startsAtMs;
+    const forMs = SHORTEST_FORGETTING_MS + force * (LONGEST_FORGETTING_MS - SHORTEST_FORGETTING_MS);
+    const untilMs = agenda.nowMs + forMs;
+    if (isLive(job, agenda.nowMs)) job.endsAtMs = Math.max(job.endsAtMs, untilMs + runsMs);
+    job.missingUntilMs = Math.max(job.missingUntilMs, untilMs);
+    job.forgottenUntilMs = Math.max(job.forgottenUntilMs, untilMs);
   }
 
   const cloud: Cloud = {
@@ -117,13 +141,16 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
       for (const job of names.flatMap(named)) {
         const misses = chaos.strikes(CallFault.CloudMisses, target);
         if (misses !== undefined) job.missingUntilMs = agenda.nowMs + misses.force * LONGEST_MISS_MS;
+        // What vanishes for good as well, not even the inventory would find.
+        const forgets =
+          job.vanishesAfterMs === undefined ? chaos.strikes(CallFault.CloudForgets, target) : undefined;
+        if (forgets !== undefined) forget(job, forgets.force);
         const isTold = isListed(job);
         job.missesTold = isTold ? 0 : job.missesTold + 1;
         if (!isTold) continue;
         answered.push(job);
         // What was never told of cannot be lost: whether a create took effect could not be found out by any means.
-        if (job.vanishesAfterMs !== undefined)
-          job.vanishesAtMs = Math.min(job.vanishesAtMs, agenda.nowMs + job.vanishesAfterMs);
+        if (job.vanishesAfterMs !== undefined) vanish(job, job.vanishesAfterMs);
       }
       return answered;
     },
@@ -136,10 +163,14 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
       return new Set(names.filter((name) => (unreadableUntilMs.get(name) ?? 0) > agenda.nowMs));
     },
     terminate(name) {
-      for (const job of named(name)) job.stopsAtMs ??= agenda.nowMs + STOPPING_MS;
+      for (const job of named(name)) {
+        if (isKnown(job)) job.stopsAtMs ??= agenda.nowMs + STOPPING_MS;
+        // Whoever asked takes it for told to end: nothing but the inventory will find it.
+        else if (isLive(job, agenda.nowMs)) job.endsAtMs = Number.POSITIVE_INFINITY;
+      }
     },
     remove(name) {
-      const found = named(name);
+      const found = named(name).filter(isKnown);
       if (found.some((job) => isLive(job, agenda.nowMs))) return false;
       for (const job of found) job.removedAtMs ??= agenda.nowMs;
       return true;

@@ -31,6 +31,7 @@ export const CallFault = {
   RpcReplyLost: "reply lost",
   RpcLate: "call late",
   CloudUnreadable: "cloud cannot read a batch job",
+  CloudForgets: "cloud forgets a batch job",
 } as const;
 export type CallFault = (typeof CallFault)[keyof typeof CallFault];
 
