@@ -123,6 +123,20 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: "claim-by-an-old-search",
+    says: "what a claim's search found is taken in its transaction without being looked at again",
+    patches: [
+      {
+        file: modelClaim,
+        find: `  take(leftBehind(state, request));
+`,
+        replace: `  if (only !== undefined) take([...state.jobs.values()]);
+  take(leftBehind(state, request));
+`,
+      },
+    ],
+  },
+  {
     name: "resubmit-on-unknown",
     says: "on a cloud without unique names an unknown create is sent again at once",
     patches: [
@@ -453,6 +467,18 @@ export const BUGS: readonly Bug[] = [
         file: claimer,
         find: `    sweepsDueMs = [clock.monotonicMs(), clock.monotonicMs() + SECOND_SWEEP_MS];`,
         replace: `    sweepsDueMs = [];`,
+      },
+    ],
+  },
+  {
+    name: "lost-claim-is-forgotten",
+    says: "a claimer that lost the answer of a claim does not look for what it may own",
+    patches: [
+      {
+        file: claimer,
+        find: `      noteLostAnswer();
+      throw error;`,
+        replace: `      throw error;`,
       },
     ],
   },

@@ -1,15 +1,22 @@
 import { CreatePhase, EventType, isActive, type Job, type Owner } from "#pkg/job/index.ts";
 import type { ClaimRequest, DeadTerms } from "#pkg/store/index.ts";
+import type { ChosenClaim } from "./core.ts";
 import { carriesRequest, isCancelDue } from "./model-requests.ts";
-import { appendEvent, byRef, compare, type ModelState, writeJob } from "./model-state.ts";
+import { appendEvent, byRef, compare, type ModelState, nameOf, writeJob } from "./model-state.ts";
 
 /**
  * Takes one batch: what dead terms left comes before what nobody had. Each search sees what the one before it took, and
  * what is left of the limit.
+ * @param only by `nameOf`: no others are taken. Default: all may be.
  */
-export function claimJobs(state: ModelState, request: ClaimRequest): readonly Job[] {
+export function claimJobs(
+  state: ModelState,
+  request: ClaimRequest,
+  only?: ReadonlySet<string>,
+): readonly Job[] {
   const taken: Job[] = [];
-  const take = (found: readonly Job[]) => {
+  const take = (all: readonly Job[]) => {
+    const found = only === undefined ? all : all.filter((job) => only.has(nameOf(job)));
     const room = request.limit - taken.length;
     for (const job of found.slice(0, room)) taken.push(takeOver(state, request, job));
   };
@@ -18,6 +25,18 @@ export function claimJobs(state: ModelState, request: ClaimRequest): readonly Jo
   take(unownedRequests(state, request));
   if (request.includeUnowned) take(unowned(state, request));
   return taken;
+}
+
+/** The same in two steps, as Spanner claims: it searches outside of the transaction that takes what was found. */
+export function chooseClaim(state: ModelState, request: ClaimRequest): ChosenClaim {
+  const found = [
+    ...leftBehind(state, request),
+    ...requestsLeftBehind(state, request),
+    ...unownedRequests(state, request),
+    ...(request.includeUnowned ? unowned(state, request) : []),
+  ];
+  const rows = [...new Map(found.map((job) => [nameOf(job), job])).values()].slice(0, request.limit);
+  return { rows, take: () => claimJobs(state, request, new Set(rows.map(nameOf))) };
 }
 
 /** (a): active jobs of the terms that are named. */

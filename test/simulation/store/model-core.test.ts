@@ -38,3 +38,20 @@ describe("a row of the model that another writer holds", () => {
     expect(core.claimJobs(request).map((job) => job.jobId)).toEqual([held.jobId]);
   });
 });
+
+describe("a claim of the model in two steps", () => {
+  const core = createModelCore({ deploymentId: "d" });
+  const world = createWorld(opened(core), async () => opened(core));
+  const dead = { workerId: world.owner.workerId, afterTerm: 0, throughTerm: 1 };
+
+  it("takes what its search found and nobody changed so that it may not be taken any more", async () => {
+    const [ended, changed] = [await world.insert(), await world.insert()];
+    const chosen = core.chooseClaim?.(world.claim({ dead: [dead], limit: 9 }));
+    expect(chosen?.rows.map((job) => job.jobId).toSorted()).toEqual([ended.jobId, changed.jobId].toSorted());
+    const later = await world.insert();
+    await world.apply(ended, { status: "FAILED" });
+    await world.apply(changed, { status: "RUNNING" });
+    expect(chosen?.take()).toEqual([expect.objectContaining({ jobId: changed.jobId, version: 3 })]);
+    expect(core.getJobs([later])).toEqual([later]);
+  });
+});

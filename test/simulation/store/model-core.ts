@@ -1,6 +1,6 @@
 import type { JobRef } from "#pkg/job/index.ts";
 import type { StoreCore } from "./core.ts";
-import { claimJobs, hasJobsOf } from "./model-claim.ts";
+import { chooseClaim, claimJobs, hasJobsOf } from "./model-claim.ts";
 import { deleteJob, purge } from "./model-delete.ts";
 import { insertJobs } from "./model-insert.ts";
 import { listJobs } from "./model-list.ts";
@@ -49,6 +49,7 @@ export function createModelCore({ deploymentId, isLocked = () => false }: ModelC
     findRequests: (owner, after, limit) => findRequests(state, owner, after, limit),
     findOwned: (owner, after, limit) => findOwned(state, owner, after, limit),
     claimJobs: (request) => claimJobs(state, request),
+    chooseClaim: (request) => chooseClaim(state, request),
     hasJobsOf: (dead) => hasJobsOf(state, dead),
     markEmptied: (workerId, throughTerm) => markEmptied(state, workerId, throughTerm),
     readWorkers: () => readWorkers(state),

@@ -1,13 +1,11 @@
 import fc from "fast-check";
 import type { JobRef, Owner } from "#pkg/job/index.ts";
 import type { DeadTerms, JobUpdate } from "#pkg/store/index.ts";
-import type { StoreCore } from "./core.ts";
+import type { OperationName, StoreCore } from "./core.ts";
 import * as part from "./random-parts.ts";
 
-export type CallName = Exclude<keyof StoreCore, "close">;
-
 export interface Call {
-  readonly name: CallName;
+  readonly name: OperationName;
   readonly args: readonly unknown[];
 }
 
@@ -16,7 +14,9 @@ export interface Step {
   callOn(present: StoreCore): Call;
 }
 
-type Steps = { readonly [N in CallName]: fc.Arbitrary<(present: StoreCore) => Parameters<StoreCore[N]>> };
+type Steps = {
+  readonly [N in OperationName]: fc.Arbitrary<(present: StoreCore) => Parameters<StoreCore[N]>>;
+};
 
 const { maybe, mostly, moment, owner, ref, seldom, worker } = part;
 
@@ -168,7 +168,7 @@ const STEPS: Steps = {
 };
 
 /** What makes and changes rows comes more often than what reads them. */
-const WEIGHTS: { readonly [N in CallName]?: number } = {
+const WEIGHTS: { readonly [N in OperationName]?: number } = {
   insertJobs: 10,
   updateJobs: 10,
   leaveRequest: 6,
@@ -181,14 +181,14 @@ const WEIGHTS: { readonly [N in CallName]?: number } = {
   listJobs: 2,
 };
 
-function stepOf<N extends CallName>(name: N): fc.Arbitrary<Step> {
+function stepOf<N extends OperationName>(name: N): fc.Arbitrary<Step> {
   return STEPS[name].map((argsOn) => ({
     callOn: (present: StoreCore) => ({ name, args: argsOn(present) }),
     [fc.toStringMethod]: () => name,
   }));
 }
 
-const NAMES = Object.keys(STEPS) as CallName[];
+const NAMES = Object.keys(STEPS) as OperationName[];
 
 /** Without fast-check's liking for small values and short arrays, which would leave the tables all but empty. */
 export const step: fc.Arbitrary<Step> = fc.noBias(

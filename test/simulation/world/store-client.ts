@@ -4,8 +4,9 @@ import { CallFault, type Chaos } from "#test/simulation/kernel/chaos.ts";
 import type { Network } from "#test/simulation/kernel/network.ts";
 import type { SimProcess } from "#test/simulation/kernel/process.ts";
 import type { Trace } from "#test/simulation/kernel/trace.ts";
+import type { OperationName } from "#test/simulation/store/core.ts";
 import type { FreezePoint, Freezer } from "./freeze.ts";
-import type { OperationName, StoreAnswer, StoreCall, StoreServer } from "./store-server.ts";
+import type { StoreAnswer, StoreCall, StoreServer } from "./store-server.ts";
 
 export interface StoreClientOptions {
   readonly process: SimProcess;

@@ -1,9 +1,7 @@
 import type { JobRef } from "#pkg/job/index.ts";
 import type { Agenda } from "#test/simulation/kernel/agenda.ts";
 import type { SimProcess } from "#test/simulation/kernel/process.ts";
-import type { StoreCore } from "#test/simulation/store/core.ts";
-
-export type OperationName = Exclude<keyof StoreCore, "close">;
+import type { OperationName, StoreCore } from "#test/simulation/store/core.ts";
 
 /** One operation as a process asks for it. */
 export type StoreCall = {
@@ -22,7 +20,8 @@ export type StoreAnswer =
 export interface StoreServer {
   /**
    * A call has reached the database. `answer` is called when it is done.
-   * @param commitMs how long its commit takes; meanwhile its rows are locked, and other writers of them wait.
+   * @param commitMs how long its commit takes; meanwhile its rows are locked, and other writers of them wait. Half of a claim's
+   *   time goes by between its search and its transaction, and nothing is locked yet.
    */
   handle(call: StoreCall, commitMs: number, answer: (answer: StoreAnswer) => void): void;
   readonly core: StoreCore;
@@ -40,12 +39,10 @@ export function createStoreServer({ agenda, createCore, onApplied }: StoreServer
   const locked = new Map<string, (() => void)[]>();
   const core = createCore((ref) => locked.has(keyOf(ref)));
 
-  function apply(call: StoreCall): StoreAnswer {
+  function apply({ call, operation }: Work): StoreAnswer {
     let answer: StoreAnswer;
     try {
-      // A call's arguments are those of its own operation.
-      const operation = core[call.name] as (...args: readonly unknown[]) => unknown;
-      answer = { kind: "done", result: operation(...call.args) };
+      answer = { kind: "done", result: operation() };
     } catch (error) {
       answer = { kind: "threw", error };
     }
@@ -55,26 +52,46 @@ export function createStoreServer({ agenda, createCore, onApplied }: StoreServer
 
   function handle(call: StoreCall, commitMs: number, answer: (answer: StoreAnswer) => void): void {
     const keys = rowsOf(call);
+    if (call.name === "claimJobs" && commitMs > 0 && core.chooseClaim !== undefined) {
+      const { rows, take } = core.chooseClaim(call.args[0]);
+      const work = { call, keys: rows.map(keyOf), operation: take };
+      agenda.at(agenda.nowMs + commitMs / 2, () => commit(work, commitMs / 2, answer));
+      return;
+    }
+    // A call's arguments are those of its own operation.
+    const operation = core[call.name] as (...args: readonly unknown[]) => unknown;
+    commit({ call, keys, operation: () => operation(...call.args) }, commitMs, answer);
+  }
+
+  function commit(work: Work, commitMs: number, answer: (answer: StoreAnswer) => void): void {
+    const { keys } = work;
     for (const key of keys) {
       const waiting = locked.get(key);
       if (waiting === undefined) continue;
-      waiting.push(() => handle(call, commitMs, answer));
+      waiting.push(() => commit(work, commitMs, answer));
       return;
     }
     if (commitMs === 0) {
-      answer(apply(call));
+      answer(apply(work));
       return;
     }
     for (const key of keys) locked.set(key, []);
     agenda.at(agenda.nowMs + commitMs, () => {
       const waiting = keys.flatMap((key) => locked.get(key) ?? []);
       for (const key of keys) locked.delete(key);
-      answer(apply(call));
+      answer(apply(work));
       for (const goOn of waiting) agenda.at(agenda.nowMs, goOn);
     });
   }
 
   return { handle, core };
+}
+
+/** A call, the rows that it locks, and what it does when it takes effect. */
+interface Work {
+  readonly call: StoreCall;
+  readonly keys: readonly string[];
+  readonly operation: () => unknown;
 }
 
 function keyOf(ref: JobRef): string {
