@@ -3,14 +3,13 @@ import type { Dice } from "./dice.ts";
 
 /** Who can be cut off from whom: machines, `store`, targets of clouds. */
 export interface Network {
-  /** Has `arrive` happen at the other end a moment later, unless the two are cut off from each other then. */
+  /** Has `arrive` happen at the other end a moment later, unless that is cut off from here then. */
   send(from: string, to: string, delayMs: number, arrive: () => void): void;
   /** The same to what is no process, the database or a cloud: nothing there waits for a promise. */
   ask(from: string, to: string, delayMs: number, arrive: () => void): void;
-  /** Whether the two are cut off from each other now. */
-  isCut(from: string, to: string): boolean;
-  cut(a: string, b: string): void;
-  heal(a: string, b: string): void;
+  /** What `from` sends does not reach `to` any more, until it is healed as often; the other way is another link. */
+  cut(from: string, to: string): void;
+  heal(from: string, to: string): void;
 }
 
 /** How long a message takes: a millisecond, and up to so much more. */
@@ -18,10 +17,9 @@ const JITTER_MS = 4;
 
 export function createNetwork(agenda: Agenda, dice: Dice): Network {
   const cuts = new Map<string, number>();
-  const linkOf = (a: string, b: string) => (a < b ? `${a}|${b}` : `${b}|${a}`);
-  const isCut = (a: string, b: string) => (cuts.get(linkOf(a, b)) ?? 0) > 0;
-  const change = (a: string, b: string, by: number) =>
-    cuts.set(linkOf(a, b), (cuts.get(linkOf(a, b)) ?? 0) + by);
+  const isCut = (from: string, to: string) => (cuts.get(`${from}|${to}`) ?? 0) > 0;
+  const change = (from: string, to: string, by: number) =>
+    cuts.set(`${from}|${to}`, (cuts.get(`${from}|${to}`) ?? 0) + by);
 
   const latencyMs = (from: string, to: string) => 1 + dice.next(`latency ${from} ${to}`) * JITTER_MS;
   const unlessCut = (from: string, to: string, arrive: () => void) => () => {
@@ -29,14 +27,13 @@ export function createNetwork(agenda: Agenda, dice: Dice): Network {
   };
 
   return {
-    isCut,
     send(from, to, delayMs, arrive) {
       agenda.at(agenda.nowMs + delayMs + latencyMs(from, to), unlessCut(from, to, arrive));
     },
     ask(from, to, delayMs, arrive) {
       agenda.quietlyAt(agenda.nowMs + delayMs + latencyMs(from, to), unlessCut(from, to, arrive));
     },
-    cut: (a, b) => void change(a, b, 1),
-    heal: (a, b) => void change(a, b, -1),
+    cut: (from, to) => void change(from, to, 1),
+    heal: (from, to) => void change(from, to, -1),
   };
 }

@@ -36,12 +36,15 @@ describe("what befalls a world", () => {
     },
   );
 
-  it.each(["suspend", "jump", "cut"] as const)("counts no %s of a machine that nobody uses", async (kind) => {
-    const idle = await run(settingWith([{ ...crash, kind, which: 0.9 }]));
-    expect(idle.struck).not.toContain("one");
-    const used = await run(settingWith([{ ...crash, kind }]));
-    expect(used.struck).toContain("one");
-  });
+  it.each(["suspend", "jump", "cut", "one-way cut"] as const)(
+    "counts no %s of a machine that nobody uses",
+    async (kind) => {
+      const idle = await run(settingWith([{ ...crash, kind, which: 0.9 }]));
+      expect(idle.struck).not.toContain("one");
+      const used = await run(settingWith([{ ...crash, kind }]));
+      expect(used.struck).toContain("one");
+    },
+  );
 
   it("counts no crash of a gateway that is down", async () => {
     const down: Accident = { ...crash, kind: "gateway crash" };

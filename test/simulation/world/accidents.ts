@@ -42,8 +42,9 @@ function befall(accident: Accident, options: AccidentOptions): boolean {
     options.kit.trace.note("world", () => "a gateway crashes");
     return true;
   }
-  if (kind === "suspend" || kind === "jump" || kind === "cut" || kind === "store outage")
-    return befallMachine(kind, accident, options);
+  if (kind === "cut" || kind === "one-way cut" || kind === "store outage")
+    return befallLink(kind, accident, options);
+  if (kind === "suspend" || kind === "jump") return befallMachine(kind, accident, options);
   const { name } = pick(options.kit.setting.workers, which);
   const slot = options.slots.find(({ setting }) => setting.name === name);
   // Left out of a schedule that is shrunk.
@@ -87,14 +88,14 @@ function befallWorker(
 }
 
 function befallMachine(
-  kind: "suspend" | "jump" | "cut" | "store outage",
+  kind: "suspend" | "jump",
   { forMs, which, other }: Accident,
   { kit, isInUse, suspend, resume }: AccidentOptions,
 ): boolean {
-  const { agenda, network, setting } = kit;
+  const { agenda, setting } = kit;
   const machine = pick(setting.machines, which).name;
   const tell = (what: string) => kit.trace.note("world", () => `${what}, for ${forMs} ms`);
-  if (kind !== "store outage" && !isInUse(machine)) return false;
+  if (!isInUse(machine)) return false;
   const after = (act: () => void) => agenda.at(agenda.nowMs + forMs, act);
   switch (kind) {
     case "suspend":
@@ -109,26 +110,39 @@ function befallMachine(
       after(() => kit.machine(machine).jump(-byMs));
       break;
     }
-    case "cut": {
-      const ends = [STORE, ...kit.clouds.keys(), ...setting.machines.map(({ name }) => name)];
-      const end = pick(ends, other);
-      if (setting.machines.some(({ name }) => name === end) && !isInUse(end)) return false;
-      tell(`${machine} and ${end} are cut off from each other`);
-      network.cut(machine, end);
-      after(() => network.heal(machine, end));
-      break;
-    }
-    case "store outage": {
-      const machines = setting.machines.map(({ name }) => name);
-      tell("nobody reaches the store");
-      for (const name of machines) network.cut(name, STORE);
-      after(() => {
-        for (const name of machines) network.heal(name, STORE);
-      });
-      break;
-    }
   }
   return true;
+}
+
+function befallLink(
+  kind: "cut" | "one-way cut" | "store outage",
+  { forMs, which, other }: Accident,
+  { kit, isInUse }: AccidentOptions,
+): boolean {
+  const { agenda, network, setting, trace } = kit;
+  const machines = setting.machines.map(({ name }) => name);
+  const cut = (words: string, links: readonly (readonly [from: string, to: string])[]) => {
+    trace.note("world", () => `${words}, for ${forMs} ms`);
+    for (const [from, to] of links) network.cut(from, to);
+    agenda.at(agenda.nowMs + forMs, () => {
+      for (const [from, to] of links) network.heal(from, to);
+    });
+    return true;
+  };
+  const bothWays = (a: string, b: string) => [[a, b] as const, [b, a] as const];
+  if (kind === "store outage") {
+    return cut(
+      "nobody reaches the store",
+      machines.flatMap((name) => bothWays(name, STORE)),
+    );
+  }
+  const machine = pick(machines, which);
+  const end = pick([STORE, ...kit.clouds.keys(), ...machines], other);
+  if (!isInUse(machine) || (machines.includes(end) && !isInUse(end))) return false;
+  if (kind === "cut") return cut(`${machine} and ${end} are cut off from each other`, bothWays(machine, end));
+  // Mostly the way back: what is asked is done, and nobody is told.
+  const [from, to] = (which * 1_000) % 1 < 0.7 ? [end, machine] : [machine, end];
+  return cut(`nothing from ${from} reaches ${to}`, [[from, to]]);
 }
 
 function pick<T>(values: readonly T[], which: number): T {

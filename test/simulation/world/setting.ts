@@ -81,6 +81,7 @@ export interface Accident {
     | "suspend"
     | "jump"
     | "cut"
+    | "one-way cut"
     | "store outage"
     | "gateway crash";
   readonly atMs: number;
@@ -116,7 +117,7 @@ export const ACCIDENTS: readonly Accident["kind"][] = [
   "suspend",
   "jump",
   "cut",
-  "cut",
+  "one-way cut",
   "store outage",
   "gateway crash",
 ];
