@@ -1,10 +1,7 @@
 import { parseArgs } from "node:util";
-import { systemClock } from "#pkg/clock/index.ts";
-import { armBug } from "./bugs/arm.ts";
 import type { Bug } from "./bugs/bug.ts";
 import { BUGS } from "./bugs/table.ts";
-import { createProgress, summaryOf } from "./search/report.ts";
-import { search } from "./search/search.ts";
+import { carryOut, Exit, type Work } from "./search/command.ts";
 
 const USAGE = `Usage: npm run sim -- [--seeds N] [--from S] [--bug NAME] [--replay S] [--list-bugs]
 
@@ -15,9 +12,8 @@ const USAGE = `Usage: npm run sim -- [--seeds N] [--from S] [--bug NAME] [--repl
   --list-bugs   print the names of the deliberate bugs
 
 Exit code 0: every promise held. 1: one was broken, and its shrunk timeline is printed. 2: the command is not understood.
+70: the simulation itself failed, as where a bug's text is not in the code any more; that says nothing about the promises.
 `;
-
-const Exit = { Held: 0, Broken: 1, Usage: 2 } as const;
 
 process.exitCode = await main();
 
@@ -31,15 +27,13 @@ async function main(): Promise<number> {
     for (const { name } of BUGS) process.stdout.write(`${name}\n`);
     return Exit.Held;
   }
-  if (options.replay !== undefined) return replay(options.replay, options.bug);
-  return run(options);
+  return carryOut(options, {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+  });
 }
 
-interface Options {
-  readonly seeds: number;
-  readonly from: number;
-  readonly bug: Bug | undefined;
-  readonly replay: number | undefined;
+interface Options extends Work {
   readonly listBugs: boolean;
 }
 
@@ -79,23 +73,4 @@ function bugOf(name: string): Bug {
   const bug = BUGS.find((each) => each.name === name);
   if (bug === undefined) throw new Error(`--bug: there is none called ${name}; --list-bugs names them all`);
   return bug;
-}
-
-async function run({ seeds, from, bug }: Options): Promise<number> {
-  const startedMs = systemClock.monotonicMs();
-  const progress = createProgress(systemClock, seeds);
-  const end = await search({ seeds, from, bug, onProgress: progress.show });
-  progress.end();
-  process.stdout.write(summaryOf(end, systemClock.monotonicMs() - startedMs));
-  if (end.failure === undefined) return Exit.Held;
-  return replay(end.failure.seed, bug);
-}
-
-/** In this process, which has loaded nothing yet of what a bug may be in. */
-async function replay(seed: number, bug: Bug | undefined): Promise<number> {
-  if (bug !== undefined) armBug(bug);
-  const { replaySeed } = await import("./search/replay.ts");
-  const { text, isBroken } = await replaySeed(seed, bug?.name);
-  process.stdout.write(text);
-  return isBroken ? Exit.Broken : Exit.Held;
 }

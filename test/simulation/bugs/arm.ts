@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Bug } from "./bug.ts";
@@ -24,14 +25,18 @@ export function armBug({ name, patches }: Bug): void {
   });
 }
 
+/** @throws Error when a text that the bug replaces does not stand in its file exactly once. */
+export function checkBug({ name, patches }: Bug): void {
+  for (const [file, changes] of Map.groupBy(patches, (patch) => patch.file)) {
+    let text = readFileSync(fileURLToPath(new URL(file, ROOT)), "utf8");
+    for (const { find, replace } of changes) text = replaceOnce(text, find, replace, `${name}: ${file}`);
+  }
+}
+
 /** @throws Error unless `find` stands in `text` exactly once. */
-export function replaceOnce(text: string, find: string, replace: string, where: string): string {
+function replaceOnce(text: string, find: string, replace: string, where: string): string {
   const parts = text.split(find);
   if (parts.length !== 2)
     throw new Error(`${where}: what the bug replaces stands there ${parts.length - 1} times: ${find}`);
   return parts.join(replace);
-}
-
-export function pathOf(file: string): string {
-  return fileURLToPath(new URL(file, ROOT));
 }

@@ -1,4 +1,6 @@
-import type { Violation } from "#test/simulation/promises/promise.ts";
+import { EventType } from "#pkg/job/index.ts";
+import { Promised, type Violation } from "#test/simulation/promises/promise.ts";
+import { KINDS } from "./kinds.ts";
 import { runSeed } from "./run-seed.ts";
 
 /** A run of consecutive seeds. */
@@ -18,17 +20,20 @@ export interface BatchEnd {
   readonly seeds: number;
   /** The first seed that broke a promise; those behind it were not run. */
   readonly failure: Failure | undefined;
+  /** Of everything that can befall a world, how often it did; what never did stands at 0. */
   readonly counts: Readonly<Record<string, number>>;
+  /** How often each promise was put to the test, likewise. */
   readonly tests: Readonly<Record<string, number>>;
+  /** What the jobs' histories tell, likewise. */
   readonly events: Readonly<Record<string, number>>;
   readonly simulatedMs: number;
   readonly acts: number;
 }
 
 export async function runBatch({ from, count }: Batch): Promise<BatchEnd> {
-  const counts = new Map<string, number>();
-  const tests = new Map<string, number>();
-  const events = new Map<string, number>();
+  const counts = noneOf(KINDS);
+  const tests = noneOf(Object.values(Promised));
+  const events = noneOf(Object.values(EventType));
   let simulatedMs = 0;
   let acts = 0;
   let failure: Failure | undefined;
@@ -51,6 +56,10 @@ export async function runBatch({ from, count }: Batch): Promise<BatchEnd> {
     simulatedMs,
     acts,
   };
+}
+
+function noneOf(kinds: readonly string[]): Map<string, number> {
+  return new Map(kinds.map((kind) => [kind, 0]));
 }
 
 /** Adds counts to counts. */

@@ -16,15 +16,16 @@ export async function replaySeed(
       isBroken: false,
     };
   }
-  const { kept, violation, runs } = await shrink(seed, first.violation, first.struck);
+  const { kept, violation, isMinimal, runs } = await shrink(seed, first.violation, first.struck);
   const allowed = new Set(kept);
   const told = await runSeed(seed, (id) => allowed.has(id), true);
+  const minimal = isMinimal ? "no single one of them can go" : "more of them may be needless";
   const lines = [
     "",
     `Seed ${seed} breaks a promise: ${violation.promise}.`,
     `  ${violation.words}`,
     "",
-    `The shortest schedule that was found, ${kept.length} of ${new Set(first.struck).size} steps, in ${runs} runs:`,
+    `${kept.length} of ${new Set(first.struck).size} steps are enough; ${minimal}, as ${runs} runs showed:`,
     ...kept.map((id) => `  ${id}`),
     "",
     timelineOf(told),

@@ -1,5 +1,4 @@
 import type { Clock } from "#pkg/clock/index.ts";
-import { CallFault } from "#test/simulation/kernel/chaos.ts";
 import type { SearchEnd } from "./search.ts";
 
 const EVERY_MS = 1_000;
@@ -29,13 +28,14 @@ export function createProgress(clock: Clock, seeds: number): { show(soFar: Searc
 export function summaryOf(end: SearchEnd, tookMs: number): string {
   const hours = number(Math.round(end.simulatedMs / 3_600_000));
   const rate = (end.seeds / (tookMs / 1000)).toFixed(0);
-  const never = Object.values(CallFault).filter((kind) => !end.counts.has(kind));
   const lines = [
     `${number(end.seeds)} seeds in ${(tookMs / 1000).toFixed(1)} s: ${rate} schedules a second, ${hours} simulated hours, ${number(end.acts)} acts`,
     "",
     "What befell them:",
     ...columnsOf(end.counts),
-    ...(never.length > 0 ? [`  never: ${never.join(", ")}`] : []),
+    "",
+    "How often each promise was put to the test:",
+    ...columnsOf(end.tests),
     "",
     "What the jobs' histories tell:",
     ...columnsOf(end.events),
@@ -48,11 +48,16 @@ export function summaryOf(end: SearchEnd, tookMs: number): string {
   return lines.join("\n");
 }
 
+/** What never came about is told by its name last. */
 function columnsOf(counts: ReadonlyMap<string, number>): readonly string[] {
-  const width = Math.max(0, ...[...counts.keys()].map((kind) => kind.length));
-  return [...counts]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([kind, count]) => `  ${kind.padEnd(width)}  ${number(count).padStart(11)}`);
+  const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
+  const came = sorted.filter(([, count]) => count > 0);
+  const never = sorted.filter(([, count]) => count === 0).map(([kind]) => kind);
+  const width = Math.max(0, ...came.map(([kind]) => kind.length));
+  return [
+    ...came.map(([kind, count]) => `  ${kind.padEnd(width)}  ${number(count).padStart(11)}`),
+    ...(never.length > 0 ? [`  never: ${never.join("; ")}`] : []),
+  ];
 }
 
 function number(value: number): string {

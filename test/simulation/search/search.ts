@@ -11,6 +11,8 @@ export interface SearchOptions {
   readonly bug: Bug | undefined;
   /** Processes that share the work. Default: one for each core. */
   readonly processes?: number;
+  /** The program that each of them runs. Default: `child.ts`. */
+  readonly program?: string;
   readonly onProgress: (soFar: SearchEnd) => void;
 }
 
@@ -34,6 +36,7 @@ const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
 /**
  * Runs seeds in processes of their own until all are done or one has broken a promise; then those before it are still run,
  * so that the same search always finds the same seed.
+ * @throws Error when one of the processes dies; the others end with the seeds that they have.
  */
 export async function search(options: SearchOptions): Promise<SearchEnd> {
   const endSeed = options.from + options.seeds;
@@ -70,26 +73,34 @@ export async function search(options: SearchOptions): Promise<SearchEnd> {
   }
 
   async function work(): Promise<void> {
-    const child = fork(CHILD, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = fork(options.program ?? CHILD, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     try {
       if (options.bug !== undefined) send(child, { kind: "bug", bug: options.bug });
       for (let batch = nextBatch(); batch !== undefined; batch = nextBatch()) take(await runIn(child, batch));
+    } catch (error) {
+      next = endSeed;
+      throw error;
     } finally {
-      child.disconnect();
+      if (child.connected) child.disconnect();
     }
   }
 
   const processes = Math.min(options.processes ?? availableParallelism(), Math.ceil(options.seeds / BATCH));
-  await Promise.all(Array.from({ length: processes }, work));
+  const works = await Promise.allSettled(Array.from({ length: processes }, work));
+  const dead = works.find((each) => each.status === "rejected");
+  if (dead !== undefined) throw dead.reason;
   return soFar;
 }
 
 function runIn(child: ChildProcess, batch: Batch): Promise<BatchEnd> {
   return new Promise((resolve, reject) => {
-    const onExit = () => reject(new Error(`the process that ran seeds ${batch.from} and following died`));
-    child.once("exit", onExit);
+    const onDeath = () => reject(new Error(`the process that ran seeds ${batch.from} and following died`));
+    if (!child.connected || child.exitCode !== null || child.signalCode !== null) return onDeath();
+    child.once("exit", onDeath);
+    child.once("error", onDeath);
     child.once("message", (end) => {
-      child.off("exit", onExit);
+      child.off("exit", onDeath);
+      child.off("error", onDeath);
       resolve(end as BatchEnd);
     });
     send(child, { kind: "batch", batch });
@@ -97,7 +108,8 @@ function runIn(child: ChildProcess, batch: Batch): Promise<BatchEnd> {
 }
 
 function send(child: ChildProcess, message: ChildMessage): void {
-  child.send(message);
+  // Where it cannot be sent, the process is dead, which whoever waits for its answer learns from its exit.
+  child.send(message, () => undefined);
 }
 
 // Not `batch.ts`'s: that would load the simulated code here, before a bug is armed for a replay.
