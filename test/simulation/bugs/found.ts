@@ -33,6 +33,8 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "watched-from-the-question": 180,
   "late-begin": 19,
   "events-outside-the-transaction": 1,
+  "stale-write-leaves-its-event": 1,
+  "hang-up-cancels": 1,
   "drain-drops-accepted-work": 21,
   "lost-answers-not-swept": 20,
   "lost-claim-is-forgotten": 175,

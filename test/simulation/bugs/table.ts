@@ -61,7 +61,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "whole-row-write",
-    says: "an owner writes its whole copy of the row, without a request that came meanwhile; a request does not raise the version, which would hide it",
+    says: "an owner writes its whole copy of the row, without a request that came meanwhile; a request does not raise the version, which would hide it, and has no event, which would tell",
     patches: [
       {
         file: rows,
@@ -71,7 +71,11 @@ export const BUGS: readonly Bug[] = [
       {
         file: modelRequests,
         find: `const job: Job = { ...asked, version: asked.version + 1, updatedAtMs: by.atMs };`,
-        replace: `const job: Job = { ...asked, updatedAtMs: by.atMs };`,
+        replace: `const job: Job = { ...asked, updatedAtMs: by.atMs };
+  if (asked.version > 0) {
+    writeJob(state, job);
+    return { kind: "left", first: true, job };
+  }`,
       },
     ],
   },
@@ -443,6 +447,34 @@ export const BUGS: readonly Bug[] = [
         file: modelUpdate,
         find: `  if (update.event === undefined) return { kind: "applied", job };`,
         replace: `  return { kind: "applied", job };`,
+      },
+    ],
+  },
+  {
+    name: "stale-write-leaves-its-event",
+    says: "a write that matches no row changes nothing, but its event is appended",
+    patches: [
+      {
+        file: modelUpdate,
+        find: `  if (row.version !== update.version) return stale;`,
+        replace: `  if (row.version !== update.version) {
+    if (update.event !== undefined) appendEvent(state, row, { ...update.event, seq: row.version, from: row.status, to: row.status, actor: update.owner.workerId, term: update.owner.term, atMs: update.atMs });
+    return stale;
+  }`,
+      },
+    ],
+  },
+  {
+    name: "hang-up-cancels",
+    says: "a submit whose caller is gone leaves a cancel",
+    patches: [
+      {
+        file: "pkg/worker/accept-job.ts",
+        find: `    timer.cancel();
+  }`,
+        replace: `    timer.cancel();
+    if (context.signal.aborted) await api.store.leaveRequest(job, "cancel", { actor: api.workerId, atMs: api.clock.nowMs() }).catch(() => undefined);
+  }`,
       },
     ],
   },

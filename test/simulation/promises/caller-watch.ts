@@ -1,3 +1,5 @@
+import type { JobRef } from "#pkg/job/index.ts";
+import type { RequestKind } from "#pkg/store/index.ts";
 import type { StoreCore } from "#test/simulation/store/core.ts";
 import { isNotFound, type Told } from "#test/simulation/world/caller.ts";
 import type { Ledger } from "./ledger.ts";
@@ -11,6 +13,8 @@ export interface CallerWatchOptions {
 }
 
 export interface CallerWatch extends Told {
+  /** Whether a call that asks for this was sent. */
+  isAsked(kind: RequestKind, ref: JobRef): boolean;
   /** A row of a job that came of this plan was inserted. */
   onInserted(plan: string): void;
   /** Every job that was ever told is there still. */
@@ -24,6 +28,9 @@ export function createCallerWatch({ ledger, report, tested, core }: CallerWatchO
   const named = new Map<string, string>();
   /** By plan: how many calls for a job of it were sent. */
   const asked = new Map<string, number>();
+  /** Cancels and deletes that were asked for, by `requestOf`. */
+  const requests = new Set<string>();
+  const requestOf = (kind: RequestKind, { tenantId, jobId }: JobRef) => `${kind} ${tenantId}/${jobId}`;
 
   function exists(tenantId: string, jobId: string): boolean {
     if (core().getJobs([{ tenantId, jobId }]).length > 0) return true;
@@ -53,6 +60,10 @@ export function createCallerWatch({ ledger, report, tested, core }: CallerWatchO
       if (first === undefined) firsts.set(name, jobId);
       else if (first !== jobId) report(Promised.Repeats, `${name} named ${first}, then ${jobId}`);
     },
+    onRequesting(kind, tenantId, jobId) {
+      requests.add(requestOf(kind, { tenantId, jobId }));
+    },
+    isAsked: (kind, ref) => requests.has(requestOf(kind, ref)),
     onRequested(kind, tenant, jobId) {
       tested(Promised.RequestsStay);
       const last = ledger.jobs.get(jobId);

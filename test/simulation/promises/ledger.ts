@@ -8,35 +8,46 @@ export interface Ledger {
   readonly jobs: ReadonlyMap<string, Job>;
   /** Of those, whose rows were removed. */
   readonly removed: ReadonlySet<string>;
-  /** The history of each job whose deletion was asked for: it goes with the row. */
-  readonly lastEvents: ReadonlyMap<string, readonly JobEvent[]>;
+  /** By job id: its history as it stood after the last operation on it; of one that was removed, before that. */
+  readonly histories: ReadonlyMap<string, readonly JobEvent[]>;
   readonly workers: ReadonlyMap<string, WorkerRecord>;
   /** Takes in how a row stands now; answers how it stood. */
-  take(core: StoreCore, ref: JobRef): { readonly before: Job | undefined; readonly after: Job | undefined };
+  take(core: StoreCore, ref: JobRef): Taken;
   takeWorkers(core: StoreCore): ReadonlyMap<string, WorkerRecord>;
+}
+
+/** What an operation made of a row. */
+export interface Taken {
+  readonly before: Job | undefined;
+  readonly after: Job | undefined;
+  /** Its events that were not there before. */
+  readonly added: readonly JobEvent[];
 }
 
 export function createLedger(): Ledger {
   const jobs = new Map<string, Job>();
   const removed = new Set<string>();
-  const lastEvents = new Map<string, readonly JobEvent[]>();
+  const histories = new Map<string, readonly JobEvent[]>();
   let workers = new Map<string, WorkerRecord>();
 
   return {
     jobs,
     removed,
-    lastEvents,
+    histories,
     get workers() {
       return workers;
     },
     take(core, ref) {
-      const known = removed.has(ref.jobId) ? undefined : jobs.get(ref.jobId);
-      const before = known?.tenantId === ref.tenantId ? known : undefined;
+      const row = removed.has(ref.jobId) ? undefined : jobs.get(ref.jobId);
+      const before = row?.tenantId === ref.tenantId ? row : undefined;
       const [after] = core.getJobs([ref]);
       if (after !== undefined) jobs.set(after.jobId, after);
       else if (before !== undefined) removed.add(ref.jobId);
-      if (after?.deleteRequestedAtMs !== undefined) lastEvents.set(after.jobId, core.listEvents(ref));
-      return { before, after };
+      if (after === undefined) return { before, after, added: [] };
+      const events = core.listEvents(ref);
+      const known = histories.get(ref.jobId)?.length ?? 0;
+      histories.set(ref.jobId, events);
+      return { before, after, added: events.slice(known) };
     },
     takeWorkers(core) {
       const before = workers;

@@ -62,8 +62,9 @@ export function createWatch({
   const ledger = createLedger();
   const cloudWatch = createCloudWatch({ ledger, report, tested, nowMs, clouds });
   const callerWatch = createCallerWatch({ ledger, report, tested, core });
-  const { onInserted } = callerWatch;
-  const rowWatch = createRowWatch({ ledger, report, tested, onInserted, onEnded: cloudWatch.onEnded });
+  const { onInserted, isAsked } = callerWatch;
+  const { onEnded } = cloudWatch;
+  const rowWatch = createRowWatch({ ledger, report, tested, onInserted, onEnded, isAsked });
   const termWatch = createTermWatch({ ledger, report, tested, nowMs, ttlMs, workers });
 
   /** A job that has not ended, or whose deletion is not done. */
@@ -98,11 +99,12 @@ export function createWatch({
       const stray = cloudWatch.stray();
       if (stray !== undefined) report(Promised.NothingLeft, stray);
       callerWatch.check();
+      rowWatch.check(core());
     },
     events() {
       const counts = new Map<string, number>();
       for (const job of ledger.jobs.values()) {
-        for (const { type } of ledger.lastEvents.get(job.jobId) ?? core().listEvents(job))
+        for (const { type } of ledger.histories.get(job.jobId) ?? [])
           counts.set(type, (counts.get(type) ?? 0) + 1);
       }
       return counts;

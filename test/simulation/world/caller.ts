@@ -13,6 +13,8 @@ export interface Told {
   onAsked(plan: string): void;
   /** A reply named this job. */
   onNamed(tenant: string, jobId: string, idempotencyKey: string | undefined): void;
+  /** A call for a cancel or a delete is sent. */
+  onRequesting(kind: "cancel" | "delete", tenant: string, jobId: string): void;
   /** A cancel or a delete was answered OK. */
   onRequested(kind: "cancel" | "delete", tenant: string, jobId: string): void;
   /** Somebody else's tenant asked for a job and was answered so. */
@@ -164,6 +166,7 @@ export function startCaller({ kit, plan, gateway, told, allows, onBusy }: Caller
 
   async function request(kind: "cancel" | "delete", jobId: string): Promise<void> {
     const rpc = kind === "cancel" ? "cancelJob" : "deleteJob";
+    told.onRequesting(kind, tenant, jobId);
     const answer = await call({ rpc, tenant, request: { jobId } }, {});
     trace.note(plan.id, () => `is answered to ${kind}: ${describe(answer)}`);
     if (answer.kind === "answered") told.onRequested(kind, tenant, jobId);
