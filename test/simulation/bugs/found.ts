@@ -47,6 +47,8 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "trust-from-the-answer": 305,
   "half-a-ttl-of-silence": 6,
   "tenant-not-compared": 16,
+  "secrets-in-the-log": 1,
+  "retry-without-its-environment": 28,
   "aws-honours-old-signatures": 739,
   "late-requests-of-named-clouds": 2857,
 };

@@ -609,6 +609,31 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: "secrets-in-the-log",
+    says: "a job's environment is logged before its create, values and all",
+    patches: [
+      {
+        file: steps,
+        find: `    return await trusted(charge, (permit) =>
+      provider.create(`,
+        replace: `    log.debug({ ...fieldsOf(job), env }, "a create is about to leave");
+    return await trusted(charge, (permit) =>
+      provider.create(`,
+      },
+    ],
+  },
+  {
+    name: "retry-without-its-environment",
+    says: "a job that is retried keeps the names of its environment and loses the values",
+    patches: [
+      {
+        file: "pkg/worker/retry-job.ts",
+        find: `  const env = api.keyring.open(old, old);`,
+        replace: `  const env = {};`,
+      },
+    ],
+  },
+  {
     name: "aws-honours-old-signatures",
     says: "the assumption on AWS does not hold: a request is honoured however old its signature is, and may be under way for long",
     patches: [

@@ -12,6 +12,7 @@ export interface BatchJob {
   readonly tenantId: string;
   readonly jobId: string;
   readonly attempt: number;
+  readonly env: Readonly<Record<string, string>>;
   readonly madeAtMs: number;
   readonly startsAtMs: number;
   /** Never, once the cloud has lost it or forgotten it while it ran: then it runs until it is terminated. */

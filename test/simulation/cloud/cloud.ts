@@ -73,7 +73,8 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
     return { kind: "made", job };
   }
 
-  function make({ batchJobId: name, deploymentId, tenantId, jobId, attempt, spec }: CreateRequest): BatchJob {
+  function make(request: CreateRequest): BatchJob {
+    const { batchJobId: name, deploymentId, tenantId, jobId, attempt, spec, env } = request;
     const madeAtMs = agenda.nowMs;
     const startsAtMs = madeAtMs + dice.next(`queue ${target}`) * LONGEST_QUEUE_MS;
     const runsMs = Number(spec.labels.runs_ms ?? 1_000);
@@ -91,6 +92,7 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
       tenantId,
       jobId,
       attempt,
+      env,
       madeAtMs,
       startsAtMs,
       endsAtMs: startsAtMs + runsMs * (preempts?.force ?? 1),

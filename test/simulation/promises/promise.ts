@@ -24,6 +24,7 @@ export const Promised = {
   Attempts: "no job has more attempts than it may have",
   Ends: "after the faults stop, every job ends, and every deletion is done",
   NothingLeft: "after the faults stop, nothing runs in a cloud that no active job names",
+  Secrets: "the values of a job's environment reach its batch jobs, and no row, event, log or answer",
   NoSurprise: "no error comes that nobody foresaw",
 } as const;
 export type Promised = (typeof Promised)[keyof typeof Promised];

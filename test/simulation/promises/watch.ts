@@ -10,6 +10,7 @@ import { createCloudWatch } from "./cloud-watch.ts";
 import { createLedger } from "./ledger.ts";
 import { Promised, type Report, type Tested, type Violation } from "./promise.ts";
 import { createRowWatch, nameOf } from "./row-watch.ts";
+import { createSecretWatch } from "./secret-watch.ts";
 import { createTermWatch } from "./term-watch.ts";
 
 export interface WatchOptions {
@@ -32,6 +33,8 @@ export interface Watch {
   readonly report: Report;
   onApplied(call: StoreCall, answer: StoreAnswer): void;
   onMade(job: BatchJob): void;
+  /** Something was told to whoever reads logs or answers. */
+  onTold(where: string, value: unknown): void;
   /** What is still to be done before the world is at rest; undefined when nothing is. */
   unfinished(): string | undefined;
   /** At the end of a world: all that had to come about did. */
@@ -65,6 +68,7 @@ export function createWatch({
   const { onInserted, isAsked } = callerWatch;
   const { onEnded } = cloudWatch;
   const rowWatch = createRowWatch({ ledger, report, tested, onInserted, onEnded, isAsked });
+  const secretWatch = createSecretWatch({ ledger, report, tested });
   const termWatch = createTermWatch({ ledger, report, tested, nowMs, ttlMs, workers });
 
   /** A job that has not ended, or whose deletion is not done. */
@@ -88,8 +92,13 @@ export function createWatch({
     onApplied(call, answer) {
       rowWatch.applied(core(), call, answer);
       termWatch.applied(core(), call, answer);
+      secretWatch.applied(call);
     },
-    onMade: cloudWatch.onMade,
+    onMade(job) {
+      cloudWatch.onMade(job);
+      secretWatch.onMade(job);
+    },
+    onTold: secretWatch.onTold,
     unfinished: () => unfinishedJob() ?? cloudWatch.stray(),
     conclude() {
       tested(Promised.NoSurprise);

@@ -189,6 +189,7 @@ function requestOf(plan: JobPlan) {
   return {
     imageUri: "registry.example/app:1",
     entrypoint: "/bin/app",
+    envVars: plan.env,
     maxRetries: plan.maxRetries,
     priority: plan.priority,
     waitSeconds: plan.waitSeconds,

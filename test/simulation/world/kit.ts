@@ -27,6 +27,8 @@ export interface Kit {
   readonly keyring: Keyring;
   /** Told of an error that nobody foresaw: a promise is broken. */
   readonly onBroken: (error: unknown) => void;
+  /** Told of all that a worker logs and answers. */
+  readonly onTold: (where: string, value: unknown) => void;
   machine(name: string): Machine;
   /** A new process; each has a name of its own. */
   process(machine: string, name: string): SimProcess;

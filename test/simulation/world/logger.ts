@@ -4,13 +4,20 @@ import type { Trace } from "#test/simulation/kernel/trace.ts";
 
 /**
  * Into the trace, where that is kept.
+ * @param onLine told of every line.
  * @param onBroken told of an invariant that the code itself found broken: it logs such a thing and goes on.
  */
-export function createTraceLogger(trace: Trace, who: string, onBroken: (error: Error) => void): Logger {
+export function createTraceLogger(
+  trace: Trace,
+  who: string,
+  onLine: (fields: object, message: string) => void,
+  onBroken: (error: Error) => void,
+): Logger {
   const write =
     (isTelling: boolean) =>
     (fields: { readonly err?: unknown }, message: string): void => {
       trace.note(who, () => `log: ${message} ${describe(fields)}`, isTelling);
+      onLine(fields, message);
       if (fields.err instanceof InvariantError) onBroken(fields.err);
     };
   const logger: Logger = {

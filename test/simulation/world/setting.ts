@@ -52,6 +52,8 @@ export interface JobPlan {
   readonly notBeforeMs: number | undefined;
   readonly priority: number;
   readonly waitSeconds: number;
+  /** Its environment; the values are secrets. */
+  readonly env: Readonly<Record<string, string>>;
   /** How often the caller tries again when it got no answer. */
   readonly tries: number;
   /** The caller goes away this long after it asked; undefined: it waits. */
@@ -95,6 +97,10 @@ export interface Accident {
 export const LARGEST_DRIFT = 0.04;
 /** Wall clocks are off by at most this, and are put wrong or right by at most this. */
 export const LARGEST_OFFSET_MS = 20_000;
+
+/** Stands in every value of a simulated job's environment, and nowhere else. */
+export const ENV_MARKER = "a value of a simulated environment";
+export const ENV_NAME = "SECRET";
 
 const CLOUDS: readonly { readonly target: string; readonly rules: CloudRules }[] = [
   { target: "gcp/p/r1", rules: GCP },
@@ -258,6 +264,7 @@ function drawJobs(
       notBeforeMs: draw("is later") < 0.1 ? Math.round(draw("not before") * 15_000) : undefined,
       priority: Math.floor(draw("priority") * 11),
       waitSeconds: draw("waits") < 0.5 ? 0 : 5,
+      env: index % 2 === 0 ? { [ENV_NAME]: `${ENV_MARKER} of ${id}` } : {},
       tries: 1 + Math.floor(draw("tries") * 3),
       hangsUpAfterMs: draw("hangs up") < 0.15 ? Math.round(draw("patience") * 3_000) : undefined,
       acts: drawActs(dice, id),

@@ -61,7 +61,8 @@ export interface SimWorkerOptions {
 
 export function createSimWorker(options: SimWorkerOptions): SimWorker {
   const { kit, setting, process, workerId, instance, onExit } = options;
-  const log = createTraceLogger(kit.trace, process.name, kit.onBroken);
+  const onLine = (fields: object, message: string) => kit.onTold("a line of the log", [message, fields]);
+  const log = createTraceLogger(kit.trace, process.name, onLine, kit.onBroken);
   const store = createGatheredStore(createStoreClient({ ...kit, process }));
   const providers = setting.targets.flatMap((target): readonly BatchProvider[] => {
     const cloud = kit.clouds.get(target);
@@ -157,7 +158,14 @@ export function createSimWorker(options: SimWorkerOptions): SimWorker {
     async call(call, signal) {
       const request = create(DeploymentService.method[call.rpc].input, call.request as never);
       const handler = service[call.rpc] as (request: unknown, context: HandlerContext) => unknown;
-      return await handler(request, contextOf(call, signal));
+      try {
+        const response = await handler(request, contextOf(call, signal));
+        kit.onTold("an answer", response);
+        return response;
+      } catch (error) {
+        kit.onTold("an error's words", error);
+        throw error;
+      }
     },
     drain() {
       leave().then(

@@ -125,6 +125,7 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     deploymentId: DEPLOYMENT_ID,
     keyring: createKeyring([new Uint8Array(32)], createSeededEntropy(setting.seed)),
     onBroken,
+    onTold: watch.onTold,
     machine: machineOf,
     process(machine, name) {
       use(machine);
