@@ -14,6 +14,21 @@ describe("call budget", () => {
     expect(taken).toBe(11);
   });
 
+  it("has the next calls wait for requests that left without a token, and those for none", async () => {
+    const clock = createManualClock();
+    const budget = createCallBudget({ clock, entropy: createSeededEntropy(1), callsPerSecond: () => 10 });
+    await budget.take(never);
+    for (let request = 0; request < 30; request += 1) budget.spend();
+    let taken = false;
+    void budget.take(never).then(() => {
+      taken = true;
+    });
+    await clock.advance(3_099);
+    expect(taken).toBe(false);
+    await clock.advance(1);
+    expect(taken).toBe(true);
+  });
+
   it("rests at least as long as the cloud asked for, and then goes on", async () => {
     const clock = createManualClock();
     const budget = createCallBudget({ clock, entropy: createSeededEntropy(1), callsPerSecond: () => 1_000 });

@@ -14,6 +14,11 @@ export interface CallBudgetOptions {
 export interface CallBudget {
   /** Resolves when the next call may leave, in the order of asking. Rejects with the signal's reason when that aborts. */
   take(signal: AbortSignal): Promise<void>;
+  /**
+   * A request left that no `take` was for: the next call waits for it as well. It waits for nothing itself, so that no call
+   * under way spends its deadline here.
+   */
+  spend(): void;
   /** The cloud refused a call for there being too many. @param retryAfterMs what it asked for, if anything. */
   throttled(retryAfterMs: number | undefined): void;
   /** The cloud answered: the next throttling begins at the shortest rest again. */
@@ -36,6 +41,9 @@ export function createCallBudget(options: CallBudgetOptions): CallBudget {
         }
         await clock.sleep(nextMs - now, signal);
       }
+    },
+    spend() {
+      nextMs = Math.max(nextMs, clock.monotonicMs()) + 1_000 / options.callsPerSecond();
     },
     throttled(retryAfterMs) {
       throttlings += 1;

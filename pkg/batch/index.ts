@@ -14,6 +14,7 @@ export type {
   InventoryItem,
   LookOutcome,
   Permit,
+  Spend,
 } from "./provider.ts";
 export { ThrottledError, TrustLapsedError } from "./provider.ts";
 export { type BatchJobState, BatchPhase, hasEnded } from "./state.ts";

@@ -32,6 +32,12 @@ export interface Permit {
   readonly signal: AbortSignal;
 }
 
+/**
+ * Told of each request of a call of the port as it leaves, but for the first, which the caller has taken from the call
+ * budget: `CallBudget.spend`. One question about many may make as many requests.
+ */
+export type Spend = () => void;
+
 /** What a cloud can do, asked for instead of its name. */
 export interface BatchCapabilities {
   /**
@@ -118,8 +124,8 @@ export interface BatchProvider {
   /** What of a spec this cloud cannot honour, by the request's field names; empty when it can run it. */
   validate(spec: JobSpec): readonly FieldViolation[];
 
-  /** Exactly one request. Rejects only with `TrustLapsedError`, before anything was sent. */
-  create(request: CreateRequest, permit: Permit): Promise<CreateOutcome>;
+  /** Exactly one request that creates. Rejects only with `TrustLapsedError`, before anything was sent. */
+  create(request: CreateRequest, permit: Permit, spend?: Spend): Promise<CreateOutcome>;
 
   /**
    * Looks for a batch job by its exact name. An existing one is `found` only when it is of this deployment and tenant.
@@ -127,6 +133,7 @@ export interface BatchProvider {
   look(
     request: Pick<CreateRequest, "batchJobId" | "deploymentId" | "tenantId">,
     signal: AbortSignal,
+    spend?: Spend,
   ): Promise<LookOutcome>;
 
   /**
@@ -138,20 +145,24 @@ export interface BatchProvider {
   describe(
     batchJobIds: readonly string[],
     signal: AbortSignal,
+    spend?: Spend,
   ): Promise<ReadonlyMap<string, BatchJobState | undefined>>;
 
   /**
    * Has a batch job end, whatever it does now, and never frees its name. Resolves when the cloud has taken it in; the end
    * shows in `describe`. Harmless on one that has ended or does not exist. Needs no trust.
    */
-  terminate(batchJobId: string, signal: AbortSignal): Promise<void>;
+  terminate(batchJobId: string, signal: AbortSignal, spend?: Spend): Promise<void>;
 
   /**
    * Deletes an ended batch job with what it left. "Not found" counts as removed.
    * @throws TrustLapsedError before anything was sent; UnavailableError when it has not ended, or the cloud does not answer.
    */
-  remove(batchJobId: string, permit: Permit): Promise<void>;
+  remove(batchJobId: string, permit: Permit, spend?: Spend): Promise<void>;
 
-  /** All batch jobs of the deployment on this target that have not ended, page by page. */
+  /**
+   * All batch jobs of the deployment on this target that have not ended, page by page: one request each, and told of also
+   * where nothing is on it, since the caller takes a call of the budget for each.
+   */
   inventory(deploymentId: string, signal: AbortSignal): AsyncIterable<readonly InventoryItem[]>;
 }

@@ -95,7 +95,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     }
   }
 
-  async function send(charge: Charge, { provider }: Lane): Promise<CreateOutcome> {
+  async function send(charge: Charge, { provider, budget }: Lane): Promise<CreateOutcome> {
     const { job } = charge;
     let env: Readonly<Record<string, string>>;
     try {
@@ -123,6 +123,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
           env,
         },
         permit,
+        budget.spend,
       ),
     );
   }
@@ -177,7 +178,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
 
   async function terminate(charge: Charge, { provider, budget }: Lane): Promise<Progress> {
     await budget.take(charge.wake.signal);
-    await untrusted((signal) => provider.terminate(batchJobId(charge.job), signal));
+    await untrusted((signal) => provider.terminate(batchJobId(charge.job), signal, budget.spend));
     charge.known = { ...charge.known, terminatedAtMs: clock.monotonicMs() };
     options.watcher.lookSoon(charge.job.jobId);
     return "moved";
@@ -188,7 +189,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
     if (lane === undefined) throw new InvariantError(`target ${target} is not served here`);
     await lane.budget.take(charge.wake.signal);
     const id = batchJobIdOf(options.deploymentId, jobId, attempt);
-    await trusted(charge, (permit) => lane.provider.remove(id, permit));
+    await trusted(charge, (permit) => lane.provider.remove(id, permit, lane.budget.spend));
   }
 
   return {
@@ -203,6 +204,7 @@ export function createSteps(options: DispatcherOptions, stopping: AbortSignal): 
         provider.look(
           { batchJobId: batchJobId(job), deploymentId: options.deploymentId, tenantId: job.tenantId },
           signal,
+          budget.spend,
         ),
       );
       budget.answered();

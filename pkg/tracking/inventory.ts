@@ -111,7 +111,7 @@ export function createInventory(options: InventoryOptions): Service {
       clock,
       CALL_TIMEOUT_MS,
       late,
-      (signal) => provider.terminate(batchJobId, signal),
+      (signal) => provider.terminate(batchJobId, signal, budget.spend),
       stopping,
     );
   }

@@ -154,7 +154,7 @@ function createLane({ provider, budget }: TrackerOptions["targets"][number], opt
       clock,
       DESCRIBE_TIMEOUT_MS,
       late,
-      (signal) => provider.describe(ids, signal),
+      (signal) => provider.describe(ids, signal, budget.spend),
       stopping,
     );
     budget.answered();

@@ -1,5 +1,6 @@
 import { BatchServiceClient, type protos } from "@google-cloud/batch";
 import type { grpc } from "google-gax";
+import type { Spend } from "#pkg/batch/index.ts";
 import type { Clock } from "#pkg/clock/index.ts";
 import { CredentialsError, callErrorOf } from "./faults.ts";
 import { gax } from "./gax.ts";
@@ -141,6 +142,19 @@ export async function connect({ endpoint, clock }: ConnectionOptions): Promise<C
       await authorization();
     },
     close: () => client.close(),
+  };
+}
+
+/** The connection for one call of the port, whose caller has paid for one request: each further one is told as it leaves. */
+export function metered(connection: Connection, spend: Spend | undefined): Connection {
+  let isPaid = true;
+  return {
+    ...connection,
+    call(method, request, options) {
+      if (!isPaid) spend?.();
+      isPaid = false;
+      return connection.call(method, request, options);
+    },
   };
 }
 

@@ -43,16 +43,27 @@ export interface Reader {
   list(filter: string, signal: AbortSignal): AsyncIterable<readonly BatchJob[]>;
 }
 
+/** What is known from one call of the port to the next. Moments are monotonic. */
+export interface Memory {
+  /** No list is tried before. */
+  deniedUntilMs: number;
+  hasWarned: boolean;
+  /** Failed batch jobs whose task could not be read, and since when. */
+  readonly unexplainedSinceMs: Map<string, number>;
+}
+
+export function createMemory(): Memory {
+  return { deniedUntilMs: 0, hasWarned: false, unexplainedSinceMs: new Map() };
+}
+
 export function createReader(
   connection: Connection,
   location: Location,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  memory: Memory = createMemory(),
 ): Reader {
-  let deniedUntilMs = 0;
-  let hasWarned = false;
-  /** Failed batch jobs whose task could not be read, and since when; monotonic. */
-  const unexplainedSinceMs = new Map<string, number>();
-  const mayList = () => clock.monotonicMs() >= deniedUntilMs;
+  const { unexplainedSinceMs } = memory;
+  const mayList = () => clock.monotonicMs() >= memory.deniedUntilMs;
 
   async function get(batchJobId: string, signal: AbortSignal): Promise<BatchJob | undefined> {
     try {
@@ -81,14 +92,14 @@ export function createReader(
       return await connection.call("listJobs", request, options);
     } catch (error) {
       if (!isListDenied(error)) throw error;
-      if (!hasWarned) {
+      if (!memory.hasWarned) {
         log.warn(
           { err: error },
           "the permission batch.jobs.list is missing: batch jobs are asked for one by one, and there is no inventory",
         );
       }
-      hasWarned = true;
-      deniedUntilMs = clock.monotonicMs() + LIST_AGAIN_MS;
+      memory.hasWarned = true;
+      memory.deniedUntilMs = clock.monotonicMs() + LIST_AGAIN_MS;
       return undefined;
     }
   }

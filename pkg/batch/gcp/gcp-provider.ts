@@ -1,11 +1,11 @@
-import type { BatchCapabilities, BatchProvider, LookOutcome } from "#pkg/batch/index.ts";
+import type { BatchCapabilities, BatchProvider, LookOutcome, Spend } from "#pkg/batch/index.ts";
 import type { Clock } from "#pkg/clock/index.ts";
 import { errorMessage, InvariantError } from "#pkg/errors/index.ts";
 import { createService, type Service } from "#pkg/lifecycle/index.ts";
 import type { Logger } from "#pkg/log/index.ts";
-import { type Connection, connect } from "./connection.ts";
+import { type Connection, connect, metered } from "./connection.ts";
 import { createBatchJob, FOREIGN } from "./create.ts";
-import { createReader, type Reader } from "./describe.ts";
+import { createMemory, createReader, type Reader } from "./describe.ts";
 import { asUnavailable } from "./faults.ts";
 import { takeInventory } from "./inventory.ts";
 import { isOf } from "./labels.ts";
@@ -31,7 +31,7 @@ export interface GcpProviderOptions {
 
 /**
  * The API takes 6,000 changes and 15,000 reads a minute and region. One budget is for both here, so the lower of the two
- * bounds it, with a fifth left for what asks a second time (an adoption, a removal) and for people at the console.
+ * bounds it, with a fifth left for workers that run ahead of it (`Spend`) and for people at the console.
  */
 const MAX_CALLS_PER_SECOND = 80;
 
@@ -43,6 +43,7 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
   const { clock, log } = options;
   const location: Location = { projectId: options.projectId, region: options.region };
   const surroundings = { region: options.region, serviceAccount: options.serviceAccount ?? "" };
+  const memory = createMemory();
   let running: { readonly connection: Connection; readonly reader: Reader } | undefined;
 
   const service = createService({
@@ -50,7 +51,7 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
     async start(stopping) {
       try {
         const connection = await connect({ endpoint: options.endpoint, clock });
-        running = { connection, reader: createReader(connection, location, { clock, log }) };
+        running = { connection, reader: createReader(connection, location, { clock, log }, memory) };
         await checkStart({ ...running, location, clock }, stopping);
       } catch (error) {
         // Whoever runs the service logs the whole of it. A start that was stopped is no failure.
@@ -70,9 +71,12 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
     },
   });
 
-  function parts() {
+  /** What one call of the port works with. */
+  function parts(spend?: Spend) {
     if (running === undefined) throw new InvariantError("the gcp provider was not started");
-    return { ...running, location, surroundings };
+    const connection = metered(running.connection, spend);
+    const reader = createReader(connection, location, { clock, log }, memory);
+    return { connection, reader, location, surroundings };
   }
 
   const capabilities: BatchCapabilities = {
@@ -88,9 +92,10 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
   async function look(
     request: Parameters<BatchProvider["look"]>[0],
     signal: AbortSignal,
+    spend?: Spend,
   ): Promise<LookOutcome> {
     try {
-      const job = await parts().reader.get(request.batchJobId, signal);
+      const job = await parts(spend).reader.get(request.batchJobId, signal);
       const state = job && stateOf(job);
       if (job === undefined || state === undefined) return { kind: "absent" };
       return isOf(job.labels, request) ? { kind: "found", state } : { kind: "foreign", message: FOREIGN };
@@ -110,11 +115,11 @@ export function createGcpProvider(options: GcpProviderOptions): BatchProvider & 
     target: targetOf(location),
     capabilities,
     validate: validateSpec,
-    create: (request, permit) => createBatchJob(parts(), request, permit),
+    create: (request, permit, spend) => createBatchJob(parts(spend), request, permit),
     look,
-    describe: (batchJobIds, signal) => parts().reader.describe(batchJobIds, signal),
-    terminate: (batchJobId, signal) => terminateBatchJob(parts(), batchJobId, signal),
-    remove: (batchJobId, permit) => removeBatchJob(parts(), batchJobId, permit),
+    describe: (batchJobIds, signal, spend) => parts(spend).reader.describe(batchJobIds, signal),
+    terminate: (batchJobId, signal, spend) => terminateBatchJob(parts(spend), batchJobId, signal),
+    remove: (batchJobId, permit, spend) => removeBatchJob(parts(spend), batchJobId, permit),
     inventory: (deploymentId, signal) => takeInventory(parts().reader, deploymentId, signal),
   };
 }

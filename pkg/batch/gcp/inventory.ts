@@ -17,7 +17,7 @@ export async function* takeInventory(
         .filter((state) => state !== undefined)
         .filter(({ phase }) => !hasEnded(phase))
         .map(({ batchJobId, providerJobId, phase }) => ({ batchJobId, providerJobId, phase }));
-      if (items.length > 0) yield items;
+      yield items;
     }
   } catch (error) {
     throw asUnavailable(error);

@@ -6,7 +6,7 @@ import { createLogger, LogFormat, LogLevel } from "#pkg/log/index.ts";
 import { type GcpCloud, type GcpCloudOptions, startGcpCloud } from "#test/clouds/gcp/server.ts";
 
 const silent = createLogger({ level: LogLevel.Silent, format: LogFormat.Json });
-const PLACE = { projectId: "test-project", region: "us-central1" };
+export const PLACE = { projectId: "test-project", region: "us-central1" };
 
 /** The double, over the wire. */
 export function startCloud(more: Partial<GcpCloudOptions> = {}): Promise<GcpCloud> {

@@ -328,6 +328,44 @@ describe("a cloud that does not answer", () => {
   });
 });
 
+describe("each request but the first is told, for the call budget", () => {
+  type Told = (spend: () => void) => Promise<unknown>;
+  /** Requests that were told, and those that came. */
+  async function requestsOf(call: Told): Promise<{ told: number; came: number }> {
+    const before = world.cloud.calls.length;
+    let told = 0;
+    await call(() => {
+      told += 1;
+    });
+    return { told, came: world.cloud.calls.length - before };
+  }
+
+  it("of a question about many that lists do not tell of", async () => {
+    const ids = [await created(), await created()];
+    world.cloud.lagLists(600_000);
+    for (const id of ids) world.cloud.fail(id, {});
+    // A list, and of each its job and its task.
+    const requests = await requestsOf((spend) => world.provider.describe(ids, never(), spend));
+    expect(requests).toEqual({ told: 4, came: 5 });
+  });
+
+  it("of a create whose name is taken, of ending what has ended, of a removal", async () => {
+    const request = requestFor(SLEEPS);
+    await world.provider.create(request, trusted());
+    const again = await requestsOf((spend) => world.provider.create(request, trusted(), spend));
+    world.cloud.fail(request.batchJobId, { exitCode: 1 });
+    const ended = await requestsOf((spend) => world.provider.terminate(request.batchJobId, never(), spend));
+    const removed = await requestsOf((spend) => world.provider.remove(request.batchJobId, trusted(), spend));
+    expect([again, ended, removed]).toEqual(Array(3).fill({ told: 1, came: 2 }));
+  });
+
+  it("and of an inventory each page, also one with nothing on it, comes by itself", async () => {
+    const pages: number[] = [];
+    for await (const page of world.provider.inventory(DEPLOYMENT, never())) pages.push(page.length);
+    expect({ pages, lists: calls("ListJobs") }).toEqual({ pages: [0], lists: 2 });
+  });
+});
+
 describe("ending", () => {
   it("is by cancel, and keeps the name", async () => {
     const batchJobId = await created();
