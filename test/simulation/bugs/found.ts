@@ -46,6 +46,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "trust-by-the-monotonic-clock": 171,
   "trust-from-the-answer": 305,
   "half-a-ttl-of-silence": 6,
+  "free-retries-without-a-bound": 84,
   "tenant-not-compared": 16,
   "secrets-in-the-log": 1,
   "retry-without-its-environment": 28,

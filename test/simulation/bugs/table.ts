@@ -598,6 +598,17 @@ export const BUGS: readonly Bug[] = [
     patches: [{ file: peers, find: `>= options.ttlMs)`, replace: `>= options.ttlMs / 2)` }],
   },
   {
+    name: "free-retries-without-a-bound",
+    says: "a job whose attempts all end before they start is tried again for ever",
+    patches: [
+      {
+        file: outcome,
+        find: `state.endedUnstarted && job.unstartedAttempts < MAX_UNSTARTED_ATTEMPTS;`,
+        replace: `state.endedUnstarted && job.unstartedAttempts < MAX_UNSTARTED_ATTEMPTS ** 9;`,
+      },
+    ],
+  },
+  {
     name: "tenant-not-compared",
     says: "a row is found by its id alone",
     patches: [

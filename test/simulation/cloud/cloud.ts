@@ -84,7 +84,7 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
     const lags = chaos.strikes(CallFault.CloudListLags, target);
     let ending: Ending = attempt <= Number(spec.labels.failures ?? 0) ? "fails" : "succeeds";
     if (preempts !== undefined) ending = "preempted";
-    if (unstarted !== undefined) ending = "unstarted";
+    if (unstarted !== undefined || spec.labels.never_starts === "true") ending = "unstarted";
     return {
       name,
       providerJobId: `${target}:${jobs.length + 1}`,

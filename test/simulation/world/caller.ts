@@ -199,6 +199,7 @@ function requestOf(plan: JobPlan) {
       runs_ms: String(plan.runsMs),
       failures: String(plan.failures),
       refused: String(plan.isRefused),
+      never_starts: String(plan.neverStarts),
     },
     ...(plan.notBeforeMs !== undefined && {
       notBefore: timestamp(WORLD_BEGAN_MS + plan.atMs + plan.notBeforeMs),

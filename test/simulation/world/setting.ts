@@ -49,6 +49,8 @@ export interface JobPlan {
   readonly maxRetries: number;
   /** The cloud refuses it for good. */
   readonly isRefused: boolean;
+  /** Each of its batch jobs loses its host before the program starts, which is a retry that costs nothing. */
+  readonly neverStarts: boolean;
   readonly notBeforeMs: number | undefined;
   readonly priority: number;
   readonly waitSeconds: number;
@@ -130,6 +132,9 @@ export const ACCIDENTS: readonly Accident["kind"][] = [
 
 /** What a machine's clocks may be from the beginning. */
 export const ClockFault = { Rate: "monotonic clock off its rate", Offset: "wall clock off" } as const;
+
+/** The share of jobs whose batch jobs all lose their hosts. */
+const NEVER_STARTS = 0.0015;
 
 /** One seed in so many runs on the real SQLite operations. */
 const SQLITE_EVERY = 100;
@@ -246,6 +251,8 @@ function drawJobs(
   return Array.from({ length: count }, (_, index): JobPlan => {
     const id = `job-${index + 1}`;
     const draw = (what: string) => dice.next(`job ${what}`);
+    // Seldom, because the backoffs between its attempts last for twenty minutes in which nothing else happens.
+    const neverStarts = draw("never starts") < NEVER_STARTS;
     const tenant = draw("tenant") < 0.6 ? "tenant-1" : `tenant-${1 + Math.floor(draw("tenant") * 5)}`;
     return {
       id,
@@ -259,8 +266,10 @@ function drawJobs(
         draw("is long") < 0.06 ? 100_000 + draw("runs") * 200_000 : 100 * 300 ** draw("runs"),
       ),
       failures: draw("fails") < 0.3 ? Math.floor(draw("failures") * 4) : 0,
-      maxRetries: draw("retries") < 0.4 ? Math.floor(draw("max retries") * 4) : 0,
+      // More would make one that never starts last for longer than a world may take to come to rest.
+      maxRetries: draw("retries") < 0.4 && !neverStarts ? Math.floor(draw("max retries") * 4) : 0,
       isRefused: draw("is refused") < 0.1,
+      neverStarts,
       notBeforeMs: draw("is later") < 0.1 ? Math.round(draw("not before") * 15_000) : undefined,
       priority: Math.floor(draw("priority") * 11),
       waitSeconds: draw("waits") < 0.5 ? 0 : 5,
