@@ -45,6 +45,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "begin-under-a-lost-term": 81,
   "trust-by-the-monotonic-clock": 171,
   "trust-from-the-answer": 305,
+  "looks-seldom": 9,
   "half-a-ttl-of-silence": 6,
   "free-retries-without-a-bound": 84,
   "tenant-not-compared": 16,

@@ -593,6 +593,17 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: "looks-seldom",
+    says: "a worker looks at its peers' rows once a minute",
+    patches: [
+      {
+        file: ownership,
+        find: `Math.min(claimIntervalMs / 2, LONGEST_LOOK_INTERVAL_MS)`,
+        replace: `60 * Math.max(claimIntervalMs / 2, LONGEST_LOOK_INTERVAL_MS)`,
+      },
+    ],
+  },
+  {
     name: "half-a-ttl-of-silence",
     says: "a term is expired after half a TTL of silence",
     patches: [{ file: peers, find: `>= options.ttlMs)`, replace: `>= options.ttlMs / 2)` }],

@@ -1,4 +1,4 @@
-import type { Job, JobEvent, JobRef } from "#pkg/job/index.ts";
+import type { Job, JobEvent, JobRef, Owner } from "#pkg/job/index.ts";
 import type { WorkerRecord } from "#pkg/store/index.ts";
 import type { StoreCore } from "#test/simulation/store/core.ts";
 
@@ -11,6 +11,10 @@ export interface Ledger {
   /** By job id: its history as it stood after the last operation on it; of one that was removed, before that. */
   readonly histories: ReadonlyMap<string, readonly JobEvent[]>;
   readonly workers: ReadonlyMap<string, WorkerRecord>;
+  /** By job id: since when its row has the owner that it has, or none. */
+  readonly ownedSinceMs: ReadonlyMap<string, number>;
+  /** Since when this term is over; undefined while it is open. */
+  overSinceMs(owner: Owner): number | undefined;
   /** Takes in how a row stands now; answers how it stood. */
   take(core: StoreCore, ref: JobRef): Taken;
   takeWorkers(core: StoreCore): ReadonlyMap<string, WorkerRecord>;
@@ -24,16 +28,21 @@ export interface Taken {
   readonly added: readonly JobEvent[];
 }
 
-export function createLedger(): Ledger {
+export function createLedger(nowMs: () => number): Ledger {
   const jobs = new Map<string, Job>();
   const removed = new Set<string>();
   const histories = new Map<string, readonly JobEvent[]>();
+  const ownedSinceMs = new Map<string, number>();
+  /** By `worker:term`, for each but the last of a worker that is open. */
+  const overSinceMs = new Map<string, number>();
   let workers = new Map<string, WorkerRecord>();
 
   return {
     jobs,
     removed,
     histories,
+    ownedSinceMs,
+    overSinceMs: ({ workerId, term }) => overSinceMs.get(`${workerId}:${term}`),
     get workers() {
       return workers;
     },
@@ -44,6 +53,7 @@ export function createLedger(): Ledger {
       if (after !== undefined) jobs.set(after.jobId, after);
       else if (before !== undefined) removed.add(ref.jobId);
       if (after === undefined) return { before, after, added: [] };
+      if (!isSame(before?.owner, after.owner) || before === undefined) ownedSinceMs.set(ref.jobId, nowMs());
       const events = core.listEvents(ref);
       const known = histories.get(ref.jobId)?.length ?? 0;
       histories.set(ref.jobId, events);
@@ -52,7 +62,16 @@ export function createLedger(): Ledger {
     takeWorkers(core) {
       const before = workers;
       workers = new Map(core.readWorkers().map((row) => [row.workerId, row]));
+      for (const row of before.values()) {
+        const now = workers.get(row.workerId);
+        const key = `${row.workerId}:${row.term}`;
+        if ((now?.over || now?.term !== row.term) && !overSinceMs.has(key)) overSinceMs.set(key, nowMs());
+      }
       return before;
     },
   };
+}
+
+function isSame(a: Owner | undefined, b: Owner | undefined): boolean {
+  return a?.workerId === b?.workerId && a?.term === b?.term;
 }

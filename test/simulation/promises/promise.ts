@@ -6,7 +6,7 @@ export const Promised = {
   OneAtATime: "no attempt begins while another one of its job may still run",
   NothingAfterTheEnd: "no batch job is made for a job that is over",
   Fence: "a write takes effect only on the version and for the owner that it names, who is the row's",
-  OwnTerm: "nobody writes under a term that another process holds",
+  OwnTerm: "nobody renews a term or writes to a job under one that another process began",
   ClaimOfTheDead: "a job is claimed only from nobody or from a term that is over",
   Transitions: "a status changes as the table says, and a terminal one never",
   RequestsStay: "a request stays on its row, and changes nothing else there",
@@ -17,11 +17,12 @@ export const Promised = {
   Terms: "a term is one process's, over for good, and its number is never used again",
   TermsEndKnowingly:
     "a term ends by its holder, by a whole TTL of silence, or by a successor that knew of it",
-  TrustIsSole: "whoever trusts in its lease holds it",
+  TrustIsSole: "no peer expires the term of a process that still trusts in its lease",
   Isolation: "a tenant neither sees nor touches another's jobs",
   Repeats:
     "a repeat under one key is answered with the first job, and with no other for a day after its deletion",
   Attempts: "no job has more attempts than it may have",
+  Takeover: "soon after the faults stop, each job has an owner who lives, or a reason to have none",
   Ends: "after the faults stop, every job ends, and every deletion is done",
   NothingLeft: "after the faults stop, nothing runs in a cloud that no active job names",
   Secrets: "the values of a job's environment reach its batch jobs, and no row, event, log or answer",

@@ -1,3 +1,4 @@
+import type { Owner } from "#pkg/job/index.ts";
 import type { BeginTerm, TermResult, WorkerRecord } from "#pkg/store/index.ts";
 import type { StoreCore } from "#test/simulation/store/core.ts";
 import { LARGEST_DRIFT } from "#test/simulation/world/setting.ts";
@@ -16,7 +17,7 @@ export interface TermWatchOptions {
   readonly workers: readonly SimWorker[];
 }
 
-/** Judges every change of a worker's row, and who trusts in a lease at that moment. */
+/** Judges every change of a worker's row, in whose name jobs are written, and who trusts in a lease that a peer expires. */
 export function createTermWatch({ ledger, report, tested, nowMs, ttlMs, workers }: TermWatchOptions) {
   /** By `worker:term`: who began it. */
   const holders = new Map<string, string>();
@@ -24,9 +25,22 @@ export function createTermWatch({ ledger, report, tested, nowMs, ttlMs, workers 
   const heardAtMs = new Map<string, number>();
 
   function applied(core: StoreCore, call: StoreCall, answer: StoreAnswer): void {
+    for (const owner of ownersOf(call)) judgeWriter(owner, call);
     if (answer.kind === "threw" || !isOfTerms(call)) return;
     const before = ledger.takeWorkers(core);
     for (const [workerId, after] of ledger.workers) judge(before.get(workerId), after, call, answer.result);
+  }
+
+  /** Whoever writes for a term is who began it, whether or not the write finds its row. */
+  function judgeWriter({ workerId, term }: Owner, { from, name }: StoreCall): void {
+    tested(Promised.OwnTerm);
+    const writer = workers.find(({ process }) => process === from)?.instance;
+    const holder = holders.get(`${workerId}:${term}`);
+    if (writer !== holder)
+      report(
+        Promised.OwnTerm,
+        `${from.name} sent ${name} for ${workerId} term ${term}, which is ${holder}'s`,
+      );
   }
 
   function judge(
@@ -102,6 +116,22 @@ export function createTermWatch({ ledger, report, tested, nowMs, ttlMs, workers 
 
 function trustOf(worker: SimWorker): number {
   return worker.engine?.ownership.trustedForMs() ?? 0;
+}
+
+/** In whose name a call writes to jobs. */
+function ownersOf(call: StoreCall): readonly Owner[] {
+  switch (call.name) {
+    case "insertJobs":
+      return call.args[0].flatMap(({ owner }) => owner ?? []);
+    case "updateJobs":
+      return call.args[0].map(({ owner }) => owner);
+    case "deleteJob":
+      return [call.args[0].owner];
+    case "claimJobs":
+      return [call.args[0].claimer];
+    default:
+      return [];
+  }
 }
 
 function isOfTerms({ name }: StoreCall): boolean {

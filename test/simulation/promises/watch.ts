@@ -11,11 +11,13 @@ import { createLedger } from "./ledger.ts";
 import { Promised, type Report, type Tested, type Violation } from "./promise.ts";
 import { createRowWatch, nameOf } from "./row-watch.ts";
 import { createSecretWatch } from "./secret-watch.ts";
+import { createTakeoverWatch } from "./takeover-watch.ts";
 import { createTermWatch } from "./term-watch.ts";
 
 export interface WatchOptions {
   readonly nowMs: () => number;
   readonly ttlMs: number;
+  readonly claimIntervalMs: number;
   readonly core: () => StoreCore;
   readonly clouds: () => Iterable<Cloud>;
   /** Whether a worker of this world serves the target: what nobody serves may wait for ever. */
@@ -35,6 +37,9 @@ export interface Watch {
   onMade(job: BatchJob): void;
   /** Something was told to whoever reads logs or answers. */
   onTold(where: string, value: unknown): void;
+  /** The last fault is over. Answers how long after that the takeover is to be judged. */
+  calm(): number;
+  judgeTakeover(): void;
   /** What is still to be done before the world is at rest; undefined when nothing is. */
   unfinished(): string | undefined;
   /** At the end of a world: all that had to come about did. */
@@ -48,6 +53,7 @@ export interface Watch {
 export function createWatch({
   nowMs,
   ttlMs,
+  claimIntervalMs,
   core,
   clouds,
   isServed,
@@ -62,7 +68,7 @@ export function createWatch({
   };
   const tests = new Map<Promised, number>();
   const tested: Tested = (promise) => void tests.set(promise, (tests.get(promise) ?? 0) + 1);
-  const ledger = createLedger();
+  const ledger = createLedger(nowMs);
   const cloudWatch = createCloudWatch({ ledger, report, tested, nowMs, clouds });
   const callerWatch = createCallerWatch({ ledger, report, tested, core });
   const { onInserted, isAsked } = callerWatch;
@@ -70,6 +76,16 @@ export function createWatch({
   const rowWatch = createRowWatch({ ledger, report, tested, onInserted, onEnded, isAsked });
   const secretWatch = createSecretWatch({ ledger, report, tested });
   const termWatch = createTermWatch({ ledger, report, tested, nowMs, ttlMs, workers });
+
+  const takeoverWatch = createTakeoverWatch({
+    ledger,
+    report,
+    tested,
+    nowMs,
+    ttlMs,
+    claimIntervalMs,
+    workers,
+  });
 
   /** A job that has not ended, or whose deletion is not done. */
   function unfinishedJob(): string | undefined {
@@ -99,6 +115,8 @@ export function createWatch({
       secretWatch.onMade(job);
     },
     onTold: secretWatch.onTold,
+    calm: takeoverWatch.calm,
+    judgeTakeover: takeoverWatch.judge,
     unfinished: () => unfinishedJob() ?? cloudWatch.stray(),
     conclude() {
       tested(Promised.NoSurprise);

@@ -21,16 +21,14 @@ export interface SlotOptions {
   readonly setting: WorkerSetting;
   /** The machine, if not the setting's own. */
   readonly machine?: string;
-  /** Told of each process that ended, however it did. */
-  readonly onEnded: (worker: SimWorker) => void;
-  /** Told of each that begins. */
+  /** Told of each process that begins. */
   readonly onBegun: (worker: SimWorker) => void;
 }
 
 /** What a supervisor waits before it starts again what ended by itself. */
 const RESTART_MS = 1_000;
 
-export function createSlot({ kit, setting, machine, onEnded, onBegun }: SlotOptions): Slot {
+export function createSlot({ kit, setting, machine, onBegun }: SlotOptions): Slot {
   let worker: SimWorker | undefined;
   let workerId = setting.name;
   let restartMs = RESTART_MS;
@@ -57,7 +55,6 @@ export function createSlot({ kit, setting, machine, onEnded, onBegun }: SlotOpti
   function gone(which: SimWorker, how: string): void {
     kit.trace.note(which.process.name, () => how);
     which.process.kill();
-    onEnded(which);
     if (worker !== which) return;
     worker = undefined;
     kit.agenda.at(kit.agenda.nowMs + restartMs, start);

@@ -83,6 +83,7 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
   const watch = createWatch({
     nowMs: () => agenda.nowMs,
     ttlMs: setting.ttlMs,
+    claimIntervalMs: setting.claimIntervalMs,
     core: () => server.core,
     clouds: () => clouds.values(),
     isServed: (target) => slots.some((slot) => slot.setting.targets.includes(target)),
@@ -161,10 +162,9 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     }
   }
 
-  const slotParts: Pick<SlotOptions, "kit" | "onBegun" | "onEnded"> = {
+  const slotParts: Pick<SlotOptions, "kit" | "onBegun"> = {
     kit,
     onBegun: (worker) => void workers.push(worker),
-    onEnded: (worker) => void workers.splice(workers.indexOf(worker), 1),
   };
   const slots = setting.workers
     .filter(({ name }) => allows(name))
@@ -232,6 +232,9 @@ export async function runWorld({ setting, allows, keepsTrace }: WorldOptions): P
     crashGateway,
   });
   const calmMs = Math.max(setting.faultsEndMs, accidentsEndMs);
+
+  // After whatever ends at that very moment.
+  agenda.at(calmMs + 1, () => agenda.at(agenda.nowMs + watch.calm(), watch.judgeTakeover));
 
   const isOver = () =>
     watch.violation !== undefined ||
