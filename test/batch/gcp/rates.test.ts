@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { DEPLOYMENT, never, requestFor } from "#pkg/batch/conformance/harness.ts";
 import { toBatchJob } from "#pkg/batch/gcp/spec.ts";
 import { systemClock } from "#pkg/clock/index.ts";
@@ -67,6 +67,7 @@ describe("workers that share a region stay below what Batch allows in any minute
   it("in five minutes in which lists lag, everything fails without a reason, is tried again, cancelled and deleted", async () => {
     const [workers, jobs] = [3, 300];
     const fleet = await startFleet({ workers, jobs });
+    onTestFinished(() => fleet.stop());
     const { cloud } = fleet;
     const unpaid = cloud.calls.length - fleet.paid;
     for (const id of [...fleet.idsOf(1), ...fleet.idsOf(2)]) cloud.hold(id);
@@ -98,11 +99,11 @@ describe("workers that share a region stay below what Batch allows in any minute
     expect(paidInVain).toBeLessThan(10);
     expect(mutations).toBeLessThan(MUTATIONS);
     expect(both).toBeLessThan(PER_MINUTE + workers * AHEAD);
-    await fleet.stop();
   });
 
   it("forty of them, each with a hundred jobs that no list tells of and that failed for a reason which cannot be read", async () => {
     const fleet = await startFleet({ workers: 40, jobs: 4_000 });
+    onTestFinished(() => fleet.stop());
     const { cloud } = fleet;
     cloud.lagLists(60 * MINUTE_MS);
     cloud.misbehave({
@@ -118,6 +119,5 @@ describe("workers that share a region stay below what Batch allows in any minute
     }
     process.stdout.write(`40 workers, 4000 unreadable jobs: at most ${cloud.peaks.reads} reads a minute\n`);
     expect(cloud.peaks.reads).toBeGreaterThan(8_000);
-    await fleet.stop();
   });
 });
