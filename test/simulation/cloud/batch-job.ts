@@ -15,6 +15,8 @@ export interface BatchJob {
   readonly env: Readonly<Record<string, string>>;
   readonly madeAtMs: number;
   readonly startsAtMs: number;
+  /** How long its program runs, if nothing holds it up. */
+  readonly runsMs: number;
   /** Never, once the cloud has lost it or forgotten it while it ran: then it runs until it is terminated. */
   endsAtMs: number;
   readonly ending: Ending;

@@ -77,8 +77,8 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
     const { batchJobId: name, deploymentId, tenantId, jobId, attempt, spec, env } = request;
     const madeAtMs = agenda.nowMs;
     const startsAtMs = madeAtMs + dice.next(`queue ${target}`) * LONGEST_QUEUE_MS;
-    const runsMs = Number(spec.labels.runs_ms ?? 1_000);
     const preempts = chaos.strikes(CallFault.CloudPreempts, target);
+    const runsMs = Number(spec.labels.runs_ms ?? 1_000) * (preempts?.force ?? 1);
     const unstarted = chaos.strikes(CallFault.CloudPreemptsUnstarted, target);
     const vanishes = chaos.strikes(CallFault.CloudVanishes, target);
     const lags = chaos.strikes(CallFault.CloudListLags, target);
@@ -95,7 +95,8 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
       env,
       madeAtMs,
       startsAtMs,
-      endsAtMs: startsAtMs + runsMs * (preempts?.force ?? 1),
+      runsMs,
+      endsAtMs: startsAtMs + runsMs,
       ending,
       listedFromMs: madeAtMs + (lags?.force ?? 0) * rules.listLagMs,
       vanishesAfterMs: vanishes && vanishes.force * runsMs,
@@ -124,10 +125,9 @@ export function createCloud({ target, rules, agenda, dice, chaos, onMade }: Clou
 
   /** One that runs does so for longer than the cloud does not know it. */
   function forget(job: BatchJob, force: number): void {
-    const runsMs = job.endsAtMs - job.startsAtMs;
     const forMs = SHORTEST_FORGETTING_MS + force * (LONGEST_FORGETTING_MS - SHORTEST_FORGETTING_MS);
     const untilMs = agenda.nowMs + forMs;
-    if (isLive(job, agenda.nowMs)) job.endsAtMs = Math.max(job.endsAtMs, untilMs + runsMs);
+    if (isLive(job, agenda.nowMs)) job.endsAtMs = Math.max(job.endsAtMs, untilMs + job.runsMs);
     job.missingUntilMs = Math.max(job.missingUntilMs, untilMs);
     job.forgottenUntilMs = Math.max(job.forgottenUntilMs, untilMs);
   }
