@@ -620,6 +620,40 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: "insert-under-a-peers-term",
+    says: "a worker without a term of its own accepts jobs under a peer's",
+    patches: [
+      {
+        file: "pkg/worker/accept-job.ts",
+        find: `api.maxActiveJobs ? api.ownership.owner : undefined;`,
+        replace: `api.maxActiveJobs ? (api.ownership.owner ?? api.ownership.workers.find((row) => !row.over)) : undefined;`,
+      },
+    ],
+  },
+  {
+    name: "list-leaves-one-out",
+    says: "a list begins with its second job",
+    patches: [
+      {
+        file: "pkg/worker/list-jobs.ts",
+        find: `    jobs: jobs.map(`,
+        replace: `    jobs: jobs.slice(1).map(`,
+      },
+    ],
+  },
+  {
+    name: "defect-in-a-loop",
+    says: "one round of tracking in twenty fails with an error that is nobody's, which its loop logs and goes on from",
+    patches: [
+      {
+        file: "pkg/tracking/tracker.ts",
+        find: `    const states = await withTimeout(`,
+        replace: `    if (entropy.uniform() < 0.05) throw new TypeError("a defect");
+    const states = await withTimeout(`,
+      },
+    ],
+  },
+  {
     name: "tenant-not-compared",
     says: "a row is found by its id alone",
     patches: [

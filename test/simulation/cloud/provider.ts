@@ -15,6 +15,7 @@ import type { Trace } from "#test/simulation/kernel/trace.ts";
 import type { Freezer } from "#test/simulation/world/freeze.ts";
 import { stateOf } from "./batch-job.ts";
 import type { Cloud, Made } from "./cloud.ts";
+import { CloudError } from "./cloud-error.ts";
 import { requestOutlivesMs } from "./rules.ts";
 
 export interface CloudClientOptions {
@@ -57,7 +58,7 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
             resolve(answer);
           }),
         );
-      const failed = (words: string): Reply<T> => ({ kind: "unknown", cause: new Error(words) });
+      const failed = (words: string): Reply<T> => ({ kind: "unknown", cause: new CloudError(words) });
 
       const send = () => {
         if (chaos.strikes(CallFault.CloudRequestLost, where)) return;
@@ -110,11 +111,15 @@ export function createCloudClient(options: CloudClientOptions): BatchProvider {
   }
 
   function outcomeOf(request: CreateRequest, made: Made): CreateOutcome {
-    if (made.kind === "expired") return { kind: "unknown", cause: new Error("the signature has expired") };
+    if (made.kind === "expired")
+      return { kind: "unknown", cause: new CloudError("the signature has expired") };
     if (made.kind === "rejected") return { kind: "rejected", reason: made.reason, message: "400" };
     // Whose it is can only be read of what can be read.
     if (made.kind === "exists" && made.job.missingUntilMs > agenda.nowMs) {
-      return { kind: "unknown", cause: new Error("the name is taken, but the batch job cannot be found") };
+      return {
+        kind: "unknown",
+        cause: new CloudError("the name is taken, but the batch job cannot be found"),
+      };
     }
     if (made.job.deploymentId !== request.deploymentId || made.job.tenantId !== request.tenantId) {
       return { kind: "rejected", reason: "NAME_TAKEN", message: "409" };

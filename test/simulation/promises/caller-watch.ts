@@ -1,7 +1,11 @@
-import type { JobRef } from "#pkg/job/index.ts";
+import type { JobStatus as ProtoStatus } from "#gen/jennah/v1/job_pb.js";
+import { NotFoundError } from "#pkg/errors/index.ts";
+import { isTerminal, type Job, type JobRef } from "#pkg/job/index.ts";
+import { statusFromProto } from "#pkg/rpc/job-to-proto.ts";
 import type { RequestKind } from "#pkg/store/index.ts";
 import type { StoreCore } from "#test/simulation/store/core.ts";
 import { isNotFound, type Told } from "#test/simulation/world/caller.ts";
+import type { RpcAnswer } from "#test/simulation/world/gateway.ts";
 import type { Ledger } from "./ledger.ts";
 import { Promised, type Report, type Tested } from "./promise.ts";
 
@@ -21,6 +25,18 @@ export interface CallerWatch extends Told {
   check(): void;
 }
 
+/** What an answer tells of a job. */
+interface ToldJob {
+  readonly jobId: string;
+  readonly tenantId?: string;
+  readonly status?: ProtoStatus;
+}
+
+interface ToldList {
+  readonly jobs: readonly ToldJob[];
+  readonly nextPageToken: string;
+}
+
 /** Judges what callers are told, against what the database holds. */
 export function createCallerWatch({ ledger, report, tested, core }: CallerWatchOptions): CallerWatch {
   /** By `tenant/key`: the job that was named first. */
@@ -37,6 +53,29 @@ export function createCallerWatch({ ledger, report, tested, core }: CallerWatchO
     // Gone: only because somebody asked for it, and then it left a tombstone.
     const last = ledger.jobs.get(jobId);
     return last?.deleteRequestedAtMs !== undefined && core().hasTombstone({ tenantId, jobId });
+  }
+
+  /** The tenant's jobs that a list shows now. */
+  function listed(tenantId: string): ReadonlyMap<string, Job> {
+    const jobs = [...ledger.jobs.values()].filter(
+      (job) =>
+        job.tenantId === tenantId && !ledger.removed.has(job.jobId) && job.deleteRequestedAtMs === undefined,
+    );
+    return new Map(jobs.map((job) => [job.jobId, job]));
+  }
+
+  /** `before`: the row when the question was sent. Statuses in between are not known here, so only ends are judged. */
+  function judgeTold(tenant: string, { jobId, tenantId, status }: ToldJob, before: Job | undefined): void {
+    if (tenantId !== undefined && tenantId !== tenant)
+      report(Promised.Isolation, `${tenant} was told of ${tenantId}'s job`);
+    const row = ledger.jobs.get(jobId);
+    if (status === undefined || row === undefined) return;
+    tested(Promised.TrueAnswers);
+    const word = statusFromProto(status);
+    const wasOver = before?.jobId === jobId && isTerminal(before.status);
+    const isToldOver = word !== undefined && isTerminal(word);
+    if ((wasOver || isToldOver) && word !== row.status)
+      report(Promised.TrueAnswers, `${jobId} is ${row.status}, and was told to be ${word}`);
   }
 
   return {
@@ -80,10 +119,29 @@ export function createCallerWatch({ ledger, report, tested, core }: CallerWatchO
       if (!isNotFound(answer))
         report(Promised.Isolation, `${what} of another tenant's ${jobId}: ${answer.kind}`);
     },
-    onListed(tenant, jobs) {
-      for (const job of jobs) {
-        if (job.tenantId !== tenant) report(Promised.Isolation, `${tenant} was listed ${job.tenantId}'s job`);
-      }
+    onAsking(tenant, jobId) {
+      const before = ledger.jobs.get(jobId);
+      return (answer) => {
+        if (isRefusedAsUnknown(answer) && !requests.has(requestOf("delete", { tenantId: tenant, jobId })))
+          report(Promised.Durable, `job ${jobId} was told and is answered as one that never was`);
+        if (answer.kind === "answered") judgeTold(tenant, toldIn(answer.response), before);
+      };
+    },
+    onListing(tenant) {
+      const before = listed(tenant);
+      return (answer) => {
+        if (answer.kind !== "answered") return;
+        const { jobs, nextPageToken } = answer.response as ToldList;
+        for (const job of jobs) judgeTold(tenant, job, before.get(job.jobId));
+        if (new Set(jobs.map(({ jobId }) => jobId)).size < jobs.length)
+          report(Promised.TrueAnswers, `${tenant} was listed a job twice`);
+        // A page may be short; what follows it is not asked for.
+        if (nextPageToken !== "") return;
+        for (const jobId of listed(tenant).keys()) {
+          if (before.has(jobId) && !jobs.some((job) => job.jobId === jobId))
+            report(Promised.TrueAnswers, `${tenant}'s ${jobId} is missing from its list`);
+        }
+      };
     },
     check() {
       for (const [jobId, tenant] of named) {
@@ -91,4 +149,14 @@ export function createCallerWatch({ ledger, report, tested, core }: CallerWatchO
       }
     },
   };
+}
+
+/** The job of a reply: in GetJob's it is a part of its own. */
+function toldIn(response: unknown): ToldJob {
+  const reply = response as ToldJob & { readonly job?: ToldJob };
+  return reply.job ?? reply;
+}
+
+function isRefusedAsUnknown(answer: RpcAnswer): boolean {
+  return answer.kind === "refused" && answer.error instanceof NotFoundError;
 }

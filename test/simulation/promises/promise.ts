@@ -1,6 +1,7 @@
 /** What is promised, in the words in which a broken one is told. The design's section 1, and what sections 4 to 7 add to it. */
 export const Promised = {
   Durable: "a job whose id was told exists, until its deletion was asked for",
+  TrueAnswers: "an answer shows a job as its row was since the question, and a list leaves none out",
   OncePerCall: "one call becomes one job at most",
   SubmitOnce: "one attempt becomes one batch job at most",
   OneAtATime: "no attempt begins while another one of its job may still run",

@@ -11,6 +11,9 @@ import type { RpcCall } from "./worker.ts";
 export interface Told {
   /** A call for a new job is sent that carries this plan's label: a submit, or a retry of its job. */
   onAsked(plan: string): void;
+  /** A call about this job of the tenant's is sent, or for a list. Judges its answer. */
+  onAsking(tenant: string, jobId: string): (answer: RpcAnswer) => void;
+  onListing(tenant: string): (answer: RpcAnswer) => void;
   /** A reply named this job. */
   onNamed(tenant: string, jobId: string, idempotencyKey: string | undefined): void;
   /** A call for a cancel or a delete is sent. */
@@ -19,8 +22,6 @@ export interface Told {
   onRequested(kind: "cancel" | "delete", tenant: string, jobId: string): void;
   /** Somebody else's tenant asked for a job and was answered so. */
   onSpied(what: string, jobId: string, answer: RpcAnswer): void;
-  /** A list was answered. */
-  onListed(tenant: string, jobs: readonly { readonly tenantId: string; readonly jobId: string }[]): void;
 }
 
 export interface CallerOptions {
@@ -141,19 +142,18 @@ export function startCaller({ kit, plan, gateway, told, allows, onBusy }: Caller
       case "retry": {
         const headers = { [IDEMPOTENCY_KEY_HEADER]: `retry of ${jobId}` };
         told.onAsked(plan.id);
-        const answer = await call({ rpc: "retryJob", tenant, request: { jobId, waitSeconds: 0 } }, headers);
+        const answer = await askAbout("retryJob", { jobId, waitSeconds: 0 }, headers);
         if (answer.kind !== "answered") return;
         const named = answer.response as { readonly jobId: string };
         told.onNamed(tenant, named.jobId, `retry of ${jobId}`);
         return;
       }
       case "get":
-        await call({ rpc: "getJob", tenant, request: { jobId } }, {});
+        await askAbout("getJob", { jobId });
         return;
       case "list": {
-        const answer = await call({ rpc: "listJobs", tenant, request: {} }, {});
-        if (answer.kind === "answered")
-          told.onListed(tenant, (answer.response as { readonly jobs: [] }).jobs);
+        const judge = told.onListing(tenant);
+        judge(await call({ rpc: "listJobs", tenant, request: {} }, {}));
         return;
       }
       case "repeat":
@@ -164,10 +164,21 @@ export function startCaller({ kit, plan, gateway, told, allows, onBusy }: Caller
     }
   }
 
+  async function askAbout(
+    rpc: "getJob" | "cancelJob" | "deleteJob" | "retryJob",
+    request: { readonly jobId: string; readonly waitSeconds?: number },
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<RpcAnswer> {
+    const judge = told.onAsking(tenant, request.jobId);
+    const answer = await call({ rpc, tenant, request } as Omit<RpcCall, "headers">, headers);
+    judge(answer);
+    return answer;
+  }
+
   async function request(kind: "cancel" | "delete", jobId: string): Promise<void> {
     const rpc = kind === "cancel" ? "cancelJob" : "deleteJob";
     told.onRequesting(kind, tenant, jobId);
-    const answer = await call({ rpc, tenant, request: { jobId } }, {});
+    const answer = await askAbout(rpc, { jobId });
     trace.note(plan.id, () => `is answered to ${kind}: ${describe(answer)}`);
     if (answer.kind === "answered") told.onRequested(kind, tenant, jobId);
   }
