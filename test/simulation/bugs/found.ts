@@ -37,7 +37,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "hang-up-cancels": 1,
   "drain-drops-accepted-work": 21,
   "lost-answers-not-swept": 20,
-  "lost-claim-is-forgotten": 175,
+  "lost-claim-is-forgotten": 98,
   "hang-up-leaves-the-job": 5,
   "stale-row-takes-charge": 8514,
   "create-after-an-unanswered-write": 2550,
