@@ -6,7 +6,7 @@ const COMPUTING = [
   "pkg/**/*.test.ts",
   "cmd/**/*.test.ts",
   "test/{layers,simulation}/**/*.test.ts",
-  "test/batch/gcp/rates.test.ts",
+  "test/batch/gcp/rates*.test.ts",
 ];
 
 /** Bench and generated code hold no tests; everything else keeps `x.test.ts` beside `x.ts` or under `test/`. */

@@ -63,7 +63,7 @@ const AHEAD = 250;
 const MINUTE_MS = 60_000;
 
 describe("workers that share a region stay below what Batch allows in any minute", () => {
-  // A whole hour over the wire would take minutes; nothing of it is busier than these.
+  // A whole hour over the wire would take minutes; nothing of it is busier than these (`rates-hour.test.ts` passes one).
   it("in five minutes in which lists lag, everything fails without a reason, is tried again, cancelled and deleted", async () => {
     const [workers, jobs] = [3, 300];
     const fleet = await startFleet({ workers, jobs });
