@@ -23,4 +23,15 @@ describe("deliberate bugs", () => {
     expect(found.failure?.seed).toBe(from);
     expect((await runSeed(from)).violation).toBeUndefined();
   });
+
+  it.each(["emptied-by-a-skipping-read", "drain-drops-accepted-work"])(
+    "%s is found where the second guard that it removes is not missed by itself",
+    async (name) => {
+      const alone = BUGS.find((bug) => bug.name === "inserted-after-emptied");
+      const from = FOUND_BY[name] ?? 0;
+      const found = await search({ from, seeds: 1, processes: 1, bug: alone, onProgress: () => undefined });
+      expect(alone).toBeDefined();
+      expect(found.failure).toBeUndefined();
+    },
+  );
 });
