@@ -219,7 +219,9 @@ export const BUGS: readonly Bug[] = [
         find: `    if (job.owner !== undefined) api.ownership.noteLostAnswer();
     throw error;`,
         replace: `    if (job.owner !== undefined) api.ownership.noteLostAnswer();
-    const again = { ...job, jobId: createJobId(api.clock, api.entropy) };
+    const jobId = createJobId(api.clock, api.entropy);
+    const env = api.keyring.open(job, job);
+    const again = { ...job, jobId, ...api.keyring.seal({ tenantId: job.tenantId, jobId }, env) };
     const [result] = await api.store.insertJobs([again]);
     if (result !== undefined) return result;
     throw error;`,
