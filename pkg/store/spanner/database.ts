@@ -2,7 +2,7 @@ import type { Clock, Entropy } from "#pkg/clock/index.ts";
 import { openConnection, type Question, type Selector } from "./connection.ts";
 import { type DatabaseName, unavailable } from "./faults.ts";
 import { type Reader, readerOf } from "./reader.ts";
-import { createRetry } from "./retry.ts";
+import { createRetry, type Persist } from "./retry.ts";
 import { createSessions } from "./sessions.ts";
 import { beginTransaction, type Transaction } from "./transaction.ts";
 
@@ -10,9 +10,10 @@ export interface Database extends Reader {
   /**
    * Runs `work` in a serializable transaction and commits what it wrote; runs it anew, on what is there then, as often as
    * Spanner aborts it. Resolves with what `work` resolved with the last time.
+   * @param withinMs how long it is tried, where not as long as any operation.
    * @throws UnavailableError the commit may nevertheless have happened.
    */
-  transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  transact<T>(work: (transaction: Transaction) => Promise<T>, withinMs?: number): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -40,9 +41,10 @@ export function openDatabase(options: DatabaseOptions): Database {
 
   return {
     ...readerOf(ask),
-    transact(work) {
+    transact(work, withinMs) {
       let previousId: Uint8Array | undefined;
-      return sessions.inTurn(persist, (allowance) =>
+      const persistSo: Persist = (attempt) => persist(attempt, withinMs);
+      return sessions.inTurn(persistSo, (allowance) =>
         sessions.transact(allowance, async (session) => {
           const transaction = beginTransaction(connection, session, allowance, previousId);
           try {

@@ -1,7 +1,7 @@
 import { type Backoff, backoffMs, type Clock, type Entropy } from "#pkg/clock/index.ts";
 import { faultOf, Remedy, remedyOf, retryDelayMsOf } from "./faults.ts";
 
-/** An operation ends within this and one request's time, whatever Spanner does. Milliseconds. */
+/** An operation that says nothing else ends within this and one request's time, whatever Spanner does. Milliseconds. */
 const OPERATION_MS = 10_000;
 /** No single request waits longer for its answer. Milliseconds. */
 const REQUEST_MS = 5_000;
@@ -20,8 +20,8 @@ export interface Allowance {
   pause(): Promise<void>;
 }
 
-/** Tries an operation until it is done, it cannot be, or its time is over. */
-export type Persist = <T>(attempt: (allowance: Allowance) => Promise<T>) => Promise<T>;
+/** Tries an operation until it is done, it cannot be, or `withinMs` is over. */
+export type Persist = <T>(attempt: (allowance: Allowance) => Promise<T>, withinMs?: number) => Promise<T>;
 
 export interface Retry {
   readonly persist: Persist;
@@ -36,15 +36,15 @@ export interface RetryOptions {
 
 /**
  * The one place where anything is tried again; the client's own retries are off. Aborted transactions come again until
- * `OPERATION_MS` is over, each time after what the server asks for and a jittered, growing wait besides.
+ * their time is over, each time after what the server asks for and a jittered, growing wait besides.
  */
 export function createRetry({ clock, entropy }: RetryOptions): Retry {
   const closing = new AbortController();
   const closed = closing.signal;
   const underWay = new Set<Promise<unknown>>();
 
-  async function tryOn<T>(attempt: (allowance: Allowance) => Promise<T>): Promise<T> {
-    const endMs = clock.monotonicMs() + OPERATION_MS;
+  async function tryOn<T>(attempt: (allowance: Allowance) => Promise<T>, withinMs: number): Promise<T> {
+    const endMs = clock.monotonicMs() + withinMs;
     let pauses = 0;
     const pause = (askedMs = 0) => clock.sleep(askedMs + backoffMs(BETWEEN_TRIES, ++pauses, entropy), closed);
     const allowance: Allowance = {
@@ -70,8 +70,8 @@ export function createRetry({ clock, entropy }: RetryOptions): Retry {
   }
 
   return {
-    async persist(attempt) {
-      const operation = tryOn(attempt);
+    async persist(attempt, withinMs = OPERATION_MS) {
+      const operation = tryOn(attempt, withinMs);
       underWay.add(operation);
       try {
         return await operation;

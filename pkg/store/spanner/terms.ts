@@ -12,6 +12,12 @@ export async function readWorkers(db: Reader): Promise<readonly WorkerRecord[]> 
   return (await db.query(READ_ALL)).map(workerOf);
 }
 
+/**
+ * How long a begin is tried. A process that was killed in the middle of a transaction keeps its locks until Spanner ends that,
+ * ten seconds after it was last used; who comes back under its name waits for it instead of ending over it. Milliseconds.
+ */
+const BEGIN_MS = 30_000;
+
 export function beginTerm(db: Database, begin: BeginTerm): Promise<TermResult> {
   const { expected, ...description } = begin;
   const fresh = { over: false, beat: 1, load: 0, draining: false };
@@ -35,7 +41,7 @@ export function beginTerm(db: Database, begin: BeginTerm): Promise<TermResult> {
     };
     transaction.update("Workers", workerBindings(next));
     return { applied: true, row: next };
-  });
+  }, BEGIN_MS);
 }
 
 export function renewTerm(

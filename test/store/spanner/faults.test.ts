@@ -238,6 +238,22 @@ describeOnSpanner("spanner and its faults", (emulator) => {
     await patient.stop();
   });
 
+  it("a begin of a term waits for longer than others: until the locks of a killed process are let go", async () => {
+    const clock = createManualClock();
+    const patient = await startBehindProxy({ clock });
+    const startMs = clock.monotonicMs();
+    // Each of them takes a second of this clock: more together than any other operation may take.
+    proxy.befall("StreamingRead", { kind: "refuse", code: ABORTED }, 20);
+    const begun = patient.beginTerm(begin("worker-behind-locks", "i1"));
+    await until(
+      () => hasSettled(begun),
+      () => passWhileWaiting(clock, 1_000),
+    );
+    expect(await begun).toMatchObject({ applied: true });
+    expect(clock.monotonicMs() - startMs).toBeGreaterThan(10_000);
+    await patient.stop();
+  });
+
   it("an outage is told within its time, and the store works again after it, without a restart", async () => {
     const job = await insertOne();
     await proxy.cut();
