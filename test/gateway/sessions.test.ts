@@ -57,15 +57,21 @@ async function startVanishing(to: URL) {
   };
 }
 
+/** A gateway before a worker that answers every stream at once, on a host that can vanish. */
+async function overVanishing() {
+  const upstream = await startUpstream("worker-1", {
+    stream: (stream) => stream.resume().respond({ ":status": 200 }, { endStream: true }),
+  });
+  const host = await startVanishing(upstream.url);
+  const under = await startGateway([{ name: "worker-1", url: host.url }]);
+  return { upstream, host, under };
+}
+
 const turnedReady = ({ msg }: LogLine) => msg === "worker is ready";
 
 describe("a worker that turns unready", () => {
   it("and whose host had vanished without a word is called over a new connection when it is back", async () => {
-    const upstream = await startUpstream("worker-1", {
-      stream: (stream) => stream.resume().respond({ ":status": 200 }, { endStream: true }),
-    });
-    const host = await startVanishing(upstream.url);
-    const under = await startGateway([{ name: "worker-1", url: host.url }]);
+    const { upstream, host, under } = await overVanishing();
     const call = () => http2Session(under.url).request(HEADERS).end();
     await once(call(), "response");
     host.vanish();
@@ -112,11 +118,7 @@ describe("a worker that turns unready", () => {
 
 describe("a gateway that stops", () => {
   it("waits for no worker that has vanished", async () => {
-    const upstream = await startUpstream("worker-1", {
-      stream: (stream) => stream.resume().respond({ ":status": 200 }, { endStream: true }),
-    });
-    const host = await startVanishing(upstream.url);
-    const under = await startGateway([{ name: "worker-1", url: host.url }]);
+    const { host, under } = await overVanishing();
     await once(http2Session(under.url).request(HEADERS).end(), "response");
     host.vanish();
     await under.logged(({ msg }) => msg === "worker is not ready");
